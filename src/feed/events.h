@@ -1,0 +1,168 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/fence.h"
+#include "base/ids.h"
+#include "protocol/cursor.h"
+#include "protocol/errors.h"
+#include "protocol/frames.h"
+
+namespace tidegate::query {
+class Query;
+}
+
+/// The values that cross between the feed's thread and the shards': the only part of feed/ that hub/ may include.
+namespace tidegate::feed {
+
+// ---- frames ----
+
+/// A piece of FrameBatch::bytes.
+struct Slice {
+  std::uint32_t offset = 0;
+  std::uint32_t size = 0;  ///< 0: this encoding was not wanted by anybody
+};
+
+/// One data record of one channel, with its frames. For `raw` and `v1` the slice is a whole WebSocket frame, the same
+/// for every subscriber; for `json` and `base64` it is a message's tail (protocol/messages.h), to be put behind the
+/// subscriber's own head.
+struct Frame {
+  ChannelId channel;
+  FeedSeq seq;
+  Partition partition;
+  Offset offset;
+  Lsn lsn;
+  std::optional<Xid> xid;
+  std::uint32_t part = 0;
+  bool last = true;
+  std::array<Slice, protocol::kEncodings> slices;
+};
+
+/// Records that were read together, encoded once. Immutable once posted; shared by every shard and by the tail.
+struct FrameBatch {
+  std::string bytes;
+  std::vector<Frame> frames;
+};
+
+/// Some frames of a batch (indices, rising).
+struct FrameRun {
+  std::shared_ptr<const FrameBatch> batch;
+  std::vector<std::uint32_t> frames;
+};
+
+/// A snapshot's messages as tails behind `{"op":"snapshot","hashId":"…"`, encoded once, shared by all who wait for it.
+/// Pass-through: one tail, the seed's empty snapshot.
+struct Spool {
+  std::vector<std::string> tails;
+  std::size_t bytes = 0;
+};
+
+// ---- from a shard to the feed ----
+
+struct SubscribeCommand {
+  SubscriptionId subscription;
+  std::string routing_key;
+  std::shared_ptr<const query::Query> query;  ///< null: pass-through
+  protocol::Encoding encoding = protocol::Encoding::raw;
+  std::optional<protocol::Cursor> cursor;  ///< managed
+  std::optional<Lsn> resume_from;          ///< pass-through
+};
+struct UnsubscribeCommand {
+  SubscriptionId subscription;
+};
+/// A lagging subscription, or one that has written its snapshot, wants what came after `after`.
+struct CatchUpCommand {
+  SubscriptionId subscription;
+  FeedSeq after;
+};
+using Command = std::variant<SubscribeCommand, UnsubscribeCommand, CatchUpCommand>;
+
+// ---- from the feed to a shard ----
+
+/// The channel is known, and whether the resume holds: the ack. Sent once a SubscribeCommand, and again (unsolicited)
+/// before a snapshot that a reset brings where `unsolicited`.
+struct Accepted {
+  SubscriptionId subscription;
+  ChannelId channel;
+  QueryHash query;
+  bool resumed = false;
+  bool unsolicited = false;
+  /// Set where `resumed`: what the cursor said. The subscription then lags: it asks to catch up from `after`.
+  std::optional<Fence> fence;
+  Lsn floor;
+  FeedSeq after;
+};
+
+/// A snapshot replaces what these subscriptions hold. Afterwards each catches up from `after`.
+struct SnapshotReady {
+  std::vector<SubscriptionId> subscriptions;
+  std::shared_ptr<const Spool> spool;
+  std::optional<Fence> fence;  ///< absent in pass-through
+  FeedSeq after;
+  /// Pass-through: the resume could not be exact, or what was queued was lost: `overflow` / `reset-to-snapshot` first.
+  bool overflow = false;
+};
+
+/// Part of what a subscription missed, in order. `live`: that was all; from now on Deliver has the rest.
+struct CaughtUp {
+  SubscriptionId subscription;
+  std::vector<FrameRun> runs;
+  FeedSeq up_to;  ///< everything of the channel up to here is contained
+  bool live = false;
+};
+
+/// New records of channels that have subscribers in this shard.
+struct Deliver {
+  FrameRun run;
+};
+
+/// The stream of a managed log has passed `lsn` in this partition (rule 3): ends filters, raises floors.
+struct Passed {
+  Partition partition;
+  Offset offset;
+  Lsn lsn;
+  Epoch epoch;
+};
+
+/// One query's fault; the subscription is over unless `keeps` (then it is told and goes on waiting).
+struct Refused {
+  SubscriptionId subscription;
+  protocol::ErrorCode code = protocol::ErrorCode::unavailable;
+  std::string message;
+  std::optional<std::int64_t> retry_ms;
+  bool keeps = false;
+};
+
+/// Every 30 s while a subscription waits (rule 16).
+struct Waiting {
+  SubscriptionId subscription;
+  std::string_view what;  ///< `registration` or `visibility`
+};
+
+/// Nothing has come from upstream since then, or (absent) it has again.
+struct Stale {
+  std::optional<std::int64_t> since_unix_ms;
+};
+
+using Event = std::variant<Accepted, SnapshotReady, CaughtUp, Deliver, Passed, Refused, Waiting, Stale>;
+
+/// How the feed reaches one shard. `post` is called on the feed's thread; `backlog_bytes` says what was posted and not
+/// yet handled, and the feed reads no further while any shard's is above its limit.
+struct ShardPort {
+  std::function<void(Event event, std::size_t bytes)> post;
+  std::function<std::size_t()> backlog_bytes;
+};
+
+inline SubscriptionId subscription_id(std::uint16_t shard, std::uint64_t counter) {
+  return SubscriptionId(std::uint64_t{shard} << 48 | counter);
+}
+inline std::uint16_t shard_of(SubscriptionId id) { return static_cast<std::uint16_t>(id.value() >> 48); }
+
+}  // namespace tidegate::feed

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace tidegate::feed {
+
+struct Options {
+  /// What all tails together may hold; the oldest batches go first.
+  std::size_t tail_bytes_max = 64 << 20;
+  /// One CaughtUp carries at most about this much, so that an outbox has room for it.
+  std::size_t catch_up_bytes = 256 << 10;
+  /// Bytes posted to a shard and not yet handled, above which the feed reads no further.
+  std::size_t shard_backlog_bytes_max = 64 << 20;
+  /// Bytes of one read of the log.
+  std::size_t read_bytes = 4 << 20;
+  /// Commands of shards that wait for the feed; above it a subscribe is answered `unavailable`.
+  std::size_t commands_bytes_max = 64 << 20;
+  /// A channel stays after its last subscriber, so that a client that comes back finds its tail.
+  std::chrono::milliseconds linger{60'000};
+  /// Threads that take snapshots, and how large one may be in memory.
+  int snapshot_threads = 2;
+  std::size_t snapshot_bytes_max = 256 << 20;
+  /// A finished snapshot serves later arrivals for so long, as far as the tail reaches back to it.
+  std::chrono::milliseconds snapshot_reuse{2'000};
+  /// A snapshot's rows are cut into parts of about this size.
+  std::size_t snapshot_part_bytes = 256 << 10;
+  /// Rule 16: the ack waits for the resume's answer for so long; `status waiting` is sent this often.
+  std::chrono::milliseconds ack_within{5'000};
+  std::chrono::milliseconds waiting_interval{30'000};
+  /// Nothing from upstream for so long is stale.
+  std::chrono::milliseconds stale_after{5'000};
+  /// Pass-through: a replay reads at most this much of each partition, backwards from the end.
+  std::size_t replay_bytes_max = 64 << 20;
+  /// A gateway's lease (rule 15), renewed at a third.
+  std::chrono::milliseconds lease{10'000};
+};
+
+}  // namespace tidegate::feed

@@ -1,0 +1,127 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "query/schema.h"
+
+namespace tidegate::query {
+
+enum class Op : std::uint8_t { eq, ne, lt, le, gt, ge, is_null, is_not_null, in };
+
+/// What a client wrote, before any catalogue is asked: names and literals only. The three parsers make it.
+struct ParsedLiteral {
+  enum class Kind : std::uint8_t { null, boolean, number, string } kind = Kind::null;
+  std::string text;  ///< `true`/`false`; the number's digits as written; the string's UTF-8
+};
+struct ParsedComparison {
+  std::string column;
+  Op op = Op::eq;
+  std::vector<ParsedLiteral> values;  ///< one; none for IS [NOT] NULL; one or more for IN
+  int place = -1;                     ///< byte in the client's text where it begins, for error messages; -1: unknown
+};
+struct ParsedQuery {
+  std::string table;                 ///< as the client wrote it: `orders` or `shop.orders`
+  std::vector<std::string> columns;  ///< empty: all
+  std::vector<ParsedComparison> where;  ///< all of them hold
+};
+
+/// A comparison bound to a column. `values` are in the column type's canonical text form, sorted and unique for IN.
+/// (A later issue makes the conjunction a tree; users of Query below don't see it.)
+struct Comparison {
+  int column = 0;
+  Op op = Op::eq;
+  std::vector<std::string> values;
+  auto operator<=>(const Comparison&) const = default;
+};
+
+/// Text to run and its parameters, all passed as text with explicit casts in the SQL (rule 21).
+struct SqlText {
+  std::string text;
+  std::vector<std::string> parameters;
+};
+
+/// How an index may find the query: every row that matches has one of `values` (each as `index_value` gives it) in
+/// `column`.
+struct IndexableEquality {
+  int column = 0;
+  std::vector<std::string> values;
+};
+
+/// A query bound to a table: the one meaning that snapshot, matcher and encoder share. Immutable, shared between
+/// threads. Two texts of the same meaning have the same canonical form and hash.
+class Query {
+ public:
+  /// Binds by the closed table of rule 21. `invalid`, with a message for the client, where a column does not exist, a
+  /// type can't be compared or a literal does not fit; `denied` with the schema's refusal.
+  static Result<std::shared_ptr<const Query>> bind(const ParsedQuery& parsed,
+                                                   std::shared_ptr<const TableSchema> table);
+  /// Binds a canonical form again, against the catalogue of now: what a matcher does with a registration.
+  static Result<std::shared_ptr<const Query>> from_canonical(std::string_view canonical, const Catalogue& catalogue);
+
+  /// A query of its own with one more condition: how a policy narrows. The column's literal is bound like a client's.
+  [[nodiscard]] Result<std::shared_ptr<const Query>> narrowed(const ParsedComparison& condition) const;
+
+  [[nodiscard]] const TableSchema& table() const { return *table_; }
+  [[nodiscard]] const std::shared_ptr<const TableSchema>& table_ptr() const { return table_; }
+  /// Projected columns (indices), in the order of the table; the key's are always among them.
+  [[nodiscard]] const std::vector<int>& columns() const { return columns_; }
+  [[nodiscard]] const std::vector<Comparison>& where() const { return where_; }
+  /// JSON text: table, columns, conditions in a fixed order and spelling. What is hashed and registered.
+  [[nodiscard]] const std::string& canonical() const { return canonical_; }
+  [[nodiscard]] const QueryHash& hash() const { return hash_; }
+
+  /// Whether the row belongs to the result: three-valued logic, where unknown is no. The row is of this table's schema.
+  [[nodiscard]] bool matches(const Row& row) const;
+  /// The equality that an index should use, the most selective kind first; none if there is none.
+  [[nodiscard]] const IndexableEquality* indexable() const { return indexable_ ? &*indexable_ : nullptr; }
+
+  /// The SELECT of the snapshot: every column of the table in its order, so that a Row comes back.
+  [[nodiscard]] SqlText to_sql() const;
+
+  /// Appends the projected row as a JSON object (rule 23).
+  void append_row_json(std::string& out, const Row& row) const;
+  /// Appends the key's values as a JSON array, in the order in which `columns` lists the key's columns.
+  void append_key_json(std::string& out, const Row& row) const;
+  /// Appends the `columns` field of a snapshot: `[{"name":…,"type":…,"key":…},…]`.
+  void append_columns_json(std::string& out) const;
+
+ private:
+  Query() = default;
+  friend class Binder;
+  std::shared_ptr<const TableSchema> table_;
+  std::vector<int> columns_;
+  std::vector<Comparison> where_;
+  std::string canonical_;
+  QueryHash hash_;
+  std::optional<IndexableEquality> indexable_;
+};
+
+/// The form in which equal values of a column's type have equal bytes (`1.0` and `1` for numeric): for index probes.
+/// `cell` is a value in the source's text form.
+std::string index_value(Type type, std::string_view cell);
+
+/// Appends one value as JSON (rule 23): NULL, booleans, int2/int4, and finite floats as JSON, int8, numeric, NaN and
+/// infinities as strings, arrays as arrays, jsonb as it is, json and all else as a string.
+void append_cell_json(std::string& out, const ColumnSchema& column, const Cell& cell);
+
+/// The three ways in. Errors are `invalid`, name the construct and its place.
+/// `{"table"?, "columns": ["id", …]?, "where": [{"column", "op", "value" | "values"}]?}`; `op` one of
+/// `= <> != < <= > >= "is null" "is not null" in`. `table` may be absent where the subscribe names it.
+Result<ParsedQuery> parse_json(std::string_view json);
+/// The bytes of `schemas/query.fbs`, verified before they are read.
+Result<ParsedQuery> parse_flatbuffer(std::string_view bytes);
+/// `select id, title from orders where status = $1 and total > 100`, at most 32 kB, parsed by libpg_query. `parameters`
+/// are JSON scalars as the client sent them in `params`. To be called on a thread with an 8 MB stack.
+Result<ParsedQuery> parse_sql(std::string_view sql, const std::vector<ParsedLiteral>& parameters);
+
+/// `<tenant>/<table>/<hash>`, parts percent-encoded (rule 24). No tenant: an empty first part.
+std::string routing_key(std::string_view tenant, const Query& query);
+
+}  // namespace tidegate::query

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "auth/auth.h"
+#include "base/clock.h"
+#include "base/result.h"
+#include "feed/events.h"
+#include "hub/hub.h"
+#include "metrics/metrics.h"
+#include "policy/policy.h"
+#include "query/schema.h"
+#include "session/options.h"
+
+namespace tidegate::session {
+
+struct HttpRequest {
+  std::string method;
+  std::string target;  ///< path and query, as sent
+  std::string body;
+};
+struct HttpAnswer {
+  int status = 200;
+  std::string content_type = "text/plain";
+  std::string body;
+};
+/// Runs on a shard's thread and must not block for long.
+using HttpHandler = std::function<HttpAnswer(const HttpRequest&)>;
+
+/// What an edge works with.
+struct Parts {
+  Clock& clock;
+  metrics::Registry& metrics;
+  /// To the feed; false where its box is full.
+  hub::Hub::ToFeed to_feed;
+  /// By exact path (`/metrics`) or, ending in `*`, by prefix. A plain request elsewhere is answered
+  /// `Options::plain_answer`.
+  std::map<std::string, HttpHandler> routes;
+};
+
+/// The network edge: a listening socket, an io_context, a hub and a thread per shard. Threads are its own. Reading and
+/// writing of one session happen on its shard's thread; `post` crosses.
+class Edge {
+ public:
+  Edge(Parts parts, Options options, hub::Options hub, auth::Options auth, policy::Options policy);
+  ~Edge();
+  Edge(const Edge&) = delete;
+  Edge& operator=(const Edge&) = delete;
+
+  /// One a shard, to be given to the feed before `start`.
+  [[nodiscard]] std::vector<feed::ShardPort> ports();
+  /// Binds and starts the shards. The error names the address and why.
+  Status start();
+  /// The port that was bound (for `port` 0).
+  [[nodiscard]] std::uint16_t port() const;
+  /// The tables as of now; null in pass-through. Any thread; takes effect for later subscribes.
+  void set_catalogue(std::shared_ptr<const query::Catalogue> catalogue);
+  /// Stops accepting, lets outboxes drain for at most `Options::drain`, closes every session with 1012, and joins.
+  void stop();
+
+ private:
+  class State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace tidegate::session

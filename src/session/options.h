@@ -1,0 +1,31 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace tidegate::session {
+
+struct Options {
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 8080;
+  int shards = 0;  ///< 0: one a core
+  std::chrono::milliseconds idle_timeout{60'000};
+  std::chrono::milliseconds ping_interval{25'000};
+  std::chrono::milliseconds handshake_timeout{10'000};
+  std::size_t payload_bytes_max = 1 << 20;
+  std::size_t connections_max = 100'000;
+  /// Origins that browsers may come from; empty: all.
+  std::vector<std::string> origins;
+  /// How long a drain may take.
+  std::chrono::milliseconds drain{5'000};
+  /// The seed's rules: no catalogue, nothing verified.
+  bool pass_through = false;
+  /// Pass-through: `{tenant}`, `{table}` and `{hashId}` make the routing key.
+  std::string key_template = "{hashId}";
+  std::string plain_answer = "tidegate";
+};
+
+}  // namespace tidegate::session
