@@ -1,0 +1,249 @@
+#include "rig/postgres.h"
+
+#include <libpq-fe.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+namespace tidegate::rig {
+namespace {
+
+using namespace std::chrono_literals;
+constexpr auto kLook = 10ms;         // between two looks at a server that starts
+constexpr auto kStartTimeout = 60s;  // a loaded machine with two cores
+constexpr auto kStopTimeout = 30s;   // then it is killed
+constexpr int kPortsTried = 5;       // another process may take a free port before we do
+constexpr const char* kUser = "postgres";
+
+std::string binaries() {
+  static const std::string debian = "/usr/lib/postgresql/15/bin";
+  if (std::filesystem::exists(debian + "/initdb")) return debian;
+  std::string path = run({"pg_config", "--bindir"});
+  while (!path.empty() && (path.back() == '\n' || path.back() == ' ')) path.pop_back();
+  return path;
+}
+
+Process::Options as_server() {
+  Process::Options options;
+  if (::geteuid() == 0) options.user = kUser;
+  options.death_signal = SIGQUIT;
+  return options;
+}
+
+void give_to_server(const std::string& path) {
+  if (::geteuid() != 0) return;
+  const passwd* user = ::getpwnam(kUser);
+  if (user == nullptr || ::chown(path.c_str(), user->pw_uid, user->pw_gid) != 0) {
+    throw std::runtime_error("can't give " + path + " to the user postgres");
+  }
+}
+
+std::vector<pid_t> children_of(pid_t pid) {
+  const std::string name = std::to_string(pid);
+  std::ifstream file("/proc/" + name + "/task/" + name + "/children");
+  std::vector<pid_t> children;
+  for (pid_t child = 0; file >> child;) children.push_back(child);
+  return children;
+}
+
+/// Gone, or a zombie that nobody has waited for yet.
+bool ended(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string line;
+  if (!std::getline(file, line)) return true;
+  const std::size_t state = line.rfind(") ");
+  return state == std::string::npos || line[state + 2] == 'Z' || line[state + 2] == 'X';
+}
+
+void no_notice(void*, const char*) {}
+
+}  // namespace
+
+PostgresServer::PostgresServer(Settings settings)
+    : data_(directory_.path() + "/data"), settings_(std::move(settings)) {
+  give_to_server(directory_.path());
+  run({binaries() + "/initdb", "-D", data_, "-U", kUser, "-A", "trust", "--locale=C.UTF-8", "-E", "UTF8",
+       "-N"},
+      as_server());
+  for (int left = kPortsTried; !process_; --left) {
+    port_ = free_port();
+    try {
+      start();
+    } catch (const std::runtime_error&) {
+      if (left == 1) throw;
+    }
+  }
+}
+
+PostgresServer::~PostgresServer() {
+  if (process_) kill();
+}
+
+std::string PostgresServer::url(const std::string& database) const {
+  return url_as(kUser, database);
+}
+
+std::string PostgresServer::url_as(const std::string& role, const std::string& database) const {
+  return "postgres://" + role + "@127.0.0.1:" + std::to_string(port_) + "/" + database;
+}
+
+std::string PostgresServer::log() const {
+  std::ifstream file(directory_.path() + "/log");
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::string PostgresServer::create_database(const std::string& name) {
+  Sql(url()).exec("CREATE DATABASE \"" + name + "\"");
+  return url(name);
+}
+
+void PostgresServer::launch() {
+  std::vector<std::string> command = {binaries() + "/postgres", "-D", data_};
+  Settings all = {{"port", std::to_string(port_)},
+                  {"listen_addresses", "127.0.0.1"},
+                  {"unix_socket_directories", directory_.path()},
+                  {"fsync", "off"},
+                  {"full_page_writes", "off"},
+                  {"wal_level", "logical"},
+                  {"max_wal_senders", "40"},
+                  {"max_replication_slots", "40"},
+                  {"max_prepared_transactions", "20"},
+                  {"max_connections", "200"},
+                  {"shared_buffers", "32MB"}};
+  all.insert(all.end(), settings_.begin(), settings_.end());
+  for (const auto& [name, value] : all) command.insert(command.end(), {"-c", name + "=" + value});
+  process_ = std::make_unique<Process>(std::move(command), directory_.path() + "/log", as_server());
+}
+
+bool PostgresServer::accepts() const {
+  PGconn* connection = PQconnectdb((url() + "?connect_timeout=5").c_str());
+  const bool ok = PQstatus(connection) == CONNECTION_OK;
+  PQfinish(connection);
+  return ok;
+}
+
+void PostgresServer::start() {
+  const auto until = std::chrono::steady_clock::now() + kStartTimeout;
+  for (launch(); !accepts();) {
+    if (std::chrono::steady_clock::now() >= until || !process_->running()) {
+      process_.reset();
+      throw std::runtime_error("PostgreSQL did not start: " + log());
+    }
+    std::this_thread::sleep_for(kLook);
+  }
+}
+
+void PostgresServer::stop(Stop mode) {
+  if (!process_) return;
+  process_->signal(mode == Stop::fast ? SIGINT : SIGQUIT);
+  if (process_->wait(kStopTimeout)) {
+    process_.reset();
+  } else {
+    kill();
+  }
+}
+
+void PostgresServer::kill() {
+  if (!process_) return;
+  const std::vector<pid_t> children = children_of(process_->pid());
+  process_->signal(SIGKILL);  // first, so that it starts no new ones
+  for (const pid_t child : children) ::kill(child, SIGKILL);
+  process_.reset();
+  for (const pid_t child : children) {  // their shared memory must be free before the next start
+    eventually([child] { return ended(child); }, kStopTimeout);
+  }
+}
+
+void PostgresServer::restart(Stop mode) {
+  stop(mode);
+  start();
+}
+
+void PostgresServer::restart_with(Settings settings, Stop mode) {
+  settings_ = std::move(settings);
+  restart(mode);
+}
+
+Sql::Sql(const std::string& url) : connection_(PQconnectdb(url.c_str())) {
+  if (PQstatus(connection_) != CONNECTION_OK) {
+    const std::string message = PQerrorMessage(connection_);
+    PQfinish(connection_);
+    throw SqlError("", message);
+  }
+  PQsetNoticeProcessor(connection_, no_notice, nullptr);
+}
+
+Sql::~Sql() {
+  PQfinish(connection_);
+}
+
+Sql::Rows Sql::rows(pg_result* result) {
+  const std::unique_ptr<PGresult, decltype(&PQclear)> owned(result, PQclear);
+  const ExecStatusType status = PQresultStatus(result);
+  if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK && status != PGRES_EMPTY_QUERY) {
+    const char* sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    throw SqlError(sqlstate == nullptr ? "" : sqlstate, PQerrorMessage(connection_));
+  }
+  Rows rows(PQntuples(result));
+  for (int row = 0; row < PQntuples(result); ++row) {
+    for (int column = 0; column < PQnfields(result); ++column) {
+      if (PQgetisnull(result, row, column) != 0) {
+        rows[row].emplace_back();
+      } else {
+        rows[row].emplace_back(
+            std::string(PQgetvalue(result, row, column), PQgetlength(result, row, column)));
+      }
+    }
+  }
+  return rows;
+}
+
+Sql::Rows Sql::exec(const std::string& sql) {
+  return rows(PQexec(connection_, sql.c_str()));
+}
+
+Sql::Rows Sql::exec(const std::string& sql, const std::vector<std::optional<std::string>>& parameters) {
+  std::vector<const char*> values;
+  for (const auto& parameter : parameters) values.push_back(parameter ? parameter->c_str() : nullptr);
+  return rows(PQexecParams(connection_, sql.c_str(), static_cast<int>(values.size()), nullptr, values.data(),
+                           nullptr, nullptr, 0));
+}
+
+std::string Sql::value(const std::string& sql) {
+  const Rows found = exec(sql);
+  if (found.empty() || found[0].empty() || !found[0][0]) throw SqlError("", "no value from: " + sql);
+  return *found[0][0];
+}
+
+void Sql::send(const std::string& sql) {
+  if (PQsendQuery(connection_, sql.c_str()) == 0) throw SqlError("", PQerrorMessage(connection_));
+}
+
+Sql::Rows Sql::finish() {
+  Rows last;
+  std::optional<SqlError> error;
+  while (PGresult* result = PQgetResult(connection_)) {
+    try {
+      last = rows(result);
+    } catch (const SqlError& caught) {
+      error = caught;  // the results behind it must be read too
+    }
+  }
+  if (error) throw *error;
+  return last;
+}
+
+int Sql::backend() const {
+  return PQbackendPID(connection_);
+}
+
+void look_again() {
+  std::this_thread::sleep_for(kLook);
+}
+
+}  // namespace tidegate::rig
