@@ -13,8 +13,8 @@
 
 namespace tidegate::registry {
 
-/// What the control topic holds (rules 4, 10, 14, 15). It compacts by key, so each type says its key; the last record
-/// of a key is the one that counts. `docs/PROTOCOL.md` has the formats.
+/// What the control topic holds (rules 4, 10, 14, 15). It compacts by key, so each type says its key; the
+/// last record of a key is the one that counts. `docs/PROTOCOL.md` has the formats.
 
 /// Key `epoch`. What the epoch is bound to; a change of any of it is a new epoch.
 struct EpochBound {
@@ -66,11 +66,14 @@ struct ActivationRecord {
   bool operator==(const ActivationRecord&) const = default;
 };
 
-using ControlRecord =
-    std::variant<EpochBound, MatcherStart, GenerationFence, Checkpoint, Lease, Registration, ActivationRecord>;
+using ControlRecord = std::variant<EpochBound, MatcherStart, GenerationFence, Checkpoint, Lease, Registration,
+                                   ActivationRecord>;
 
 /// The record's compaction key.
 std::string control_key(const ControlRecord& record);
+/// Whether the record says that its key is over, so that nothing of it need be kept or told to a later
+/// follower.
+[[nodiscard]] bool ends_its_key(const ControlRecord& record);
 /// JSON text, one object; and back. `invalid` names what is wrong; a reader skips and counts such a record.
 std::string encode_control(const ControlRecord& record);
 Result<ControlRecord> decode_control(std::string_view key, std::string_view value);
@@ -81,8 +84,8 @@ struct Entry {
   ControlRecord record;
 };
 
-/// SEAM. The control topic: an ordered, compacted log of ControlRecords; Kafka's, or this process's memory (the direct
-/// registry). Any thread.
+/// SEAM. The control topic: an ordered, compacted log of ControlRecords; Kafka's, or this process's memory
+/// (the direct registry). Any thread.
 class Registry {
  public:
   using Appended = std::function<void(Result<Offset>)>;
@@ -90,12 +93,14 @@ class Registry {
   using OnCaughtUp = std::function<void()>;
 
   virtual ~Registry() = default;
-  /// Appends in the order of a thread's calls. `done` is called once, on a thread of the registry's (the direct one: on
-  /// the caller's), with the offset when the record is stored.
+  /// Appends in the order of a thread's calls. `done` is called once, on a thread of the registry's (the
+  /// direct one: on the caller's, or on that of another caller that is just delivering), with the offset when
+  /// the record is stored. After a record that ends its key nothing of that key need be kept.
   virtual void append(ControlRecord record, Appended done) = 0;
-  /// Reads everything from the start and then follows. `on_entry` is called in order, on one thread of the registry's
-  /// (the direct one: also on an appender's thread, before `done`). `on_caught_up` is called once, when everything that
-  /// was there at the time of the call has been given. Ends with the returned handle. Any number of followers.
+  /// Reads everything from the start and then follows. `on_entry` is called in order, on one thread of the
+  /// registry's (the direct one: also on an appender's thread, before `done`). `on_caught_up` is called once,
+  /// when everything that was there at the time of the call has been given. Ends with the returned handle.
+  /// Any number of followers.
   virtual Result<std::unique_ptr<class Following>> follow(OnEntry on_entry, OnCaughtUp on_caught_up) = 0;
   /// Whether gateways live elsewhere and must renew leases (rule 28: not on one node).
   [[nodiscard]] virtual bool leases() const = 0;
