@@ -137,6 +137,10 @@ void append_json_string(std::string& out, std::string_view text) {
       out.push_back(c);
     } else if (byte >= 0x20) {
       out.push_back(c);
+    } else if (c == '\b') {
+      out += "\\b";
+    } else if (c == '\f') {
+      out += "\\f";
     } else if (c == '\n') {
       out += "\\n";
     } else if (c == '\r') {

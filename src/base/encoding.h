@@ -41,7 +41,8 @@ std::optional<T> read_big_endian(std::string_view bytes) {
 std::optional<std::uint64_t> parse_u64(std::string_view text);
 std::optional<std::int64_t> parse_i64(std::string_view text);
 
-/// Appends `text` as a JSON string with its quotes. Bytes above 0x7f pass as they are; `text` is UTF-8.
+/// Appends `text` as a JSON string with its quotes, byte for byte as JavaScript's JSON.stringify would: short escapes
+/// where there are some, other control characters as \u00xx, all else as it is. `text` is UTF-8.
 void append_json_string(std::string& out, std::string_view text);
 
 /// Percent-encodes everything but the unreserved characters of RFC 3986 (for routing keys, rule 24).
