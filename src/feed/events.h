@@ -19,7 +19,8 @@ namespace tidegate::query {
 class Query;
 }
 
-/// The values that cross between the feed's thread and the shards': the only part of feed/ that hub/ may include.
+/// The values that cross between the feed's thread and the shards': the only part of feed/ that hub/ may
+/// include.
 namespace tidegate::feed {
 
 // ---- frames ----
@@ -30,9 +31,11 @@ struct Slice {
   std::uint32_t size = 0;  ///< 0: this encoding was not wanted by anybody
 };
 
-/// One data record of one channel, with its frames. For `raw` and `v1` the slice is a whole WebSocket frame, the same
-/// for every subscriber; for `json` and `base64` it is a message's tail (protocol/messages.h), to be put behind the
-/// subscriber's own head.
+/// One data record of one channel, with its frames. A subscriber whose encoding has no slice here gets nothing, but
+/// `last` and `lsn` count for it as for the others (`json` has text on a diff's last part only, and where that is large
+/// in further frames of the same `seq` before it, which have no other slice). For `raw` and `v1` the slice is a whole WebSocket frame,
+/// the same for every subscriber; for `json` and `base64` it is a message's tail (protocol/messages.h), to be
+/// put behind the subscriber's own head.
 struct Frame {
   ChannelId channel;
   FeedSeq seq;
@@ -45,7 +48,8 @@ struct Frame {
   std::array<Slice, protocol::kEncodings> slices;
 };
 
-/// Records that were read together, encoded once. Immutable once posted; shared by every shard and by the tail.
+/// Records that were read together, encoded once. Immutable once posted; shared by every shard and by the
+/// tail.
 struct FrameBatch {
   std::string bytes;
   std::vector<Frame> frames;
@@ -57,8 +61,8 @@ struct FrameRun {
   std::vector<std::uint32_t> frames;
 };
 
-/// A snapshot's messages as tails behind `{"op":"snapshot","hashId":"…"`, encoded once, shared by all who wait for it.
-/// Pass-through: one tail, the seed's empty snapshot.
+/// A snapshot's messages as tails behind `{"op":"snapshot","hashId":"…"`, encoded once, shared by all who
+/// wait for it. Pass-through: one tail, the seed's empty snapshot.
 struct Spool {
   std::vector<std::string> tails;
   std::size_t bytes = 0;
@@ -86,18 +90,21 @@ using Command = std::variant<SubscribeCommand, UnsubscribeCommand, CatchUpComman
 
 // ---- from the feed to a shard ----
 
-/// The channel is known, and whether the resume holds: the ack. Sent once a SubscribeCommand, and again (unsolicited)
-/// before a snapshot that a reset brings where `unsolicited`.
+/// The channel is known, and whether the resume holds: the ack. Sent once a SubscribeCommand, and again
+/// (unsolicited) before a snapshot that a reset brings where `unsolicited`.
 struct Accepted {
   SubscriptionId subscription;
   ChannelId channel;
   QueryHash query;
   bool resumed = false;
   bool unsolicited = false;
-  /// Set where `resumed`: what the cursor said. The subscription then lags: it asks to catch up from `after`.
+  /// Set where `resumed`: what the cursor said. The subscription then lags: it asks to catch up from `after`. (In
+  /// pass-through a SnapshotReady with the same `after` follows at once; it asks when that is written.)
   std::optional<Fence> fence;
   Lsn floor;
   FeedSeq after;
+  /// Managed: where the channel's records are, so that only that partition's Passed ends a filter.
+  Partition partition{-1};
 };
 
 /// A snapshot replaces what these subscriptions hold. Afterwards each catches up from `after`.
@@ -106,13 +113,15 @@ struct SnapshotReady {
   std::shared_ptr<const Spool> spool;
   std::optional<Fence> fence;  ///< absent in pass-through
   FeedSeq after;
-  /// Pass-through: the resume could not be exact, or what was queued was lost: `overflow` / `reset-to-snapshot` first.
+  /// Pass-through: the resume could not be exact, or what was queued was lost: `overflow` /
+  /// `reset-to-snapshot` first.
   bool overflow = false;
 };
 
 /// Part of what a subscription missed, in order. `live`: that was all; from now on Deliver has the rest.
 struct CaughtUp {
   SubscriptionId subscription;
+  FeedSeq after;  ///< as asked: an answer to an earlier question than the last is to be ignored
   std::vector<FrameRun> runs;
   FeedSeq up_to;  ///< everything of the channel up to here is contained
   bool live = false;
@@ -153,8 +162,8 @@ struct Stale {
 
 using Event = std::variant<Accepted, SnapshotReady, CaughtUp, Deliver, Passed, Refused, Waiting, Stale>;
 
-/// How the feed reaches one shard. `post` is called on the feed's thread; `backlog_bytes` says what was posted and not
-/// yet handled, and the feed reads no further while any shard's is above its limit.
+/// How the feed reaches one shard. `post` is called on the feed's thread; `backlog_bytes` says what was
+/// posted and not yet handled, and the feed reads no further while any shard's is above its limit.
 struct ShardPort {
   std::function<void(Event event, std::size_t bytes)> post;
   std::function<std::size_t()> backlog_bytes;
@@ -163,6 +172,8 @@ struct ShardPort {
 inline SubscriptionId subscription_id(std::uint16_t shard, std::uint64_t counter) {
   return SubscriptionId(std::uint64_t{shard} << 48 | counter);
 }
-inline std::uint16_t shard_of(SubscriptionId id) { return static_cast<std::uint16_t>(id.value() >> 48); }
+inline std::uint16_t shard_of(SubscriptionId id) {
+  return static_cast<std::uint16_t>(id.value() >> 48);
+}
 
 }  // namespace tidegate::feed

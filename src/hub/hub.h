@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -11,22 +10,12 @@
 
 #include "base/clock.h"
 #include "feed/events.h"
+#include "hub/options.h"
 #include "hub/outbox.h"
 #include "metrics/metrics.h"
 #include "protocol/messages.h"
 
 namespace tidegate::hub {
-
-struct Options {
-  /// An outbox above this takes no more data: its subscriptions lag.
-  std::size_t outbox_bytes_max = 1 << 20;
-  /// A lagging subscription asks to catch up when the outbox is below this.
-  std::size_t outbox_bytes_low = 256 << 10;
-  /// Control messages may pass the limit, up to here; above it the session is cut (`debtor`).
-  std::size_t outbox_bytes_hard = 4 << 20;
-  std::size_t subscriptions_max = 1'000;  ///< a session
-  std::chrono::milliseconds progress_interval{30'000};
-};
 
 /// How a connection speaks.
 struct SessionTraits {
@@ -40,13 +29,14 @@ struct SubscribeRequest {
   std::string routing_key;
   std::shared_ptr<const query::Query> query;  ///< null: pass-through
   QueryHash query_hash;
-  std::optional<protocol::Encoding> frames;   ///< absent: raw, or v1
+  std::optional<protocol::Encoding> frames;  ///< absent: raw, or v1
   std::optional<protocol::Cursor> cursor;
   std::optional<Lsn> resume_from;
 };
 
-/// One a shard: subscriptions, fences, outboxes. No I/O and no locks; everything is called on the shard's thread. The
-/// cost of an event is the subscriptions that it concerns: no step looks at all sessions or all subscriptions.
+/// One a shard: subscriptions, fences, outboxes. No I/O and no locks; everything is called on the shard's
+/// thread. The cost of an event is the subscriptions that it concerns: no step looks at all sessions or all
+/// subscriptions.
 class Hub {
  public:
   using ToFeed = std::function<bool(feed::Command)>;
@@ -63,8 +53,8 @@ class Hub {
   void unsubscribe(SessionId session, std::string_view hash_id);
   /// Queues a control message (a text frame) and marks the session dirty.
   void send(SessionId session, std::string_view text);
-  void send_error(SessionId session, protocol::ErrorCode code, std::string_view message, std::string_view hash_id = {},
-                  std::optional<std::int64_t> retry_ms = {});
+  void send_error(SessionId session, protocol::ErrorCode code, std::string_view message,
+                  std::string_view hash_id = {}, std::optional<std::int64_t> retry_ms = {});
 
   void on_event(const feed::Event& event);
   /// Whatever waits for time: `progress` messages. Every second.

@@ -1,0 +1,241 @@
+// What the feed's events do: the half of Hub::State on the journey of a change.
+
+#include <cassert>
+#include <utility>
+
+#include "hub/hub_state.h"
+
+namespace tidegate::hub {
+namespace {
+
+std::string_view bytes_of(const feed::FrameBatch& batch, feed::Slice slice) {
+  return std::string_view(batch.bytes).substr(slice.offset, slice.size);
+}
+
+std::size_t slice_index(protocol::Encoding encoding) {
+  return static_cast<std::size_t>(encoding);
+}
+
+}  // namespace
+
+void Hub::State::on(const feed::Accepted& event) {
+  owner_.check();
+  Subscription* subscription = find(event.subscription);
+  if (subscription == nullptr) return;
+  Session& session = subscription->session;
+  join_channel(*subscription, event.channel);
+  subscription->partition = event.partition;
+  const std::string& name = subscription->names.front();
+  if (session.traits.pass_through) {
+    if (!event.unsolicited) send(session, protocol::ack_message(name));
+  } else {
+    const auto channel = session.traits.v1 ? std::optional(event.channel) : std::nullopt;
+    send(session, protocol::ack_message(name, event.query, event.resumed, channel));
+  }
+  if (event.unsolicited) probe_.reset();
+  if (!event.resumed) return;
+  subscription->place.start_at_cursor(event.after, event.floor, event.fence);
+  if (session.traits.pass_through) return;  // an empty snapshot follows, as in the seed
+  subscription->phase = next_phase(subscription->phase, Trigger::resumed);
+  proceed(*subscription);
+}
+
+void Hub::State::on(const feed::SnapshotReady& event) {
+  owner_.check();
+  for (SubscriptionId id : event.subscriptions) {
+    Subscription* subscription = find(id);
+    if (subscription == nullptr) continue;
+    if (event.overflow) {
+      probe_.reset();
+      send_error(subscription->session, protocol::ErrorCode::overflow, "reset-to-snapshot", {}, {});
+    }
+    subscription->phase = next_phase(subscription->phase, Trigger::snapshot);
+    subscription->place.start_at_snapshot(event.after, event.fence);
+    subscription->spool = event.spool;
+    subscription->next_tail = 0;
+    subscription->asked = false;
+    probe_.snapshot_started();
+    list_unfinished(*subscription);
+    proceed(*subscription);
+  }
+}
+
+void Hub::State::on(const feed::CaughtUp& event) {
+  owner_.check();
+  Subscription* subscription = find(event.subscription);
+  if (subscription == nullptr) return;
+  subscription->asked = false;
+  if (subscription->phase != Phase::lagging)
+    return;  // a snapshot came in between: it asks again when that is written
+  Tally tally;
+  for (const feed::FrameRun& run : event.runs) {
+    const HeldReference held(run.batch);
+    for (std::uint32_t index : run.frames) {
+      offer(*subscription, *run.batch, run.batch->frames[index], held.get(), tally);
+    }
+  }
+  count(tally);
+  subscription->place.advance(event.up_to);
+  if (event.live) {
+    go_live(*subscription);
+  } else {
+    proceed(*subscription);
+  }
+}
+
+void Hub::State::on(const feed::Deliver& event) {
+  owner_.check();
+  const HeldReference held(event.run.batch);
+  const feed::FrameBatch& batch = *event.run.batch;
+  Tally tally;
+  for (std::uint32_t index : event.run.frames) {
+    const feed::Frame& frame = batch.frames[index];
+    const auto channel = channels_.find(frame.channel);
+    if (channel == channels_.end()) continue;
+    for (Subscription* subscription : channel->second) {
+      ++tally.probed;
+      if (subscription->phase != Phase::live) continue;
+      if (subscription->session.outbox.bytes() > options_.outbox_bytes_max) {
+        lag(*subscription);
+      } else {
+        offer(*subscription, batch, frame, held.get(), tally);
+      }
+    }
+  }
+  count(tally);
+}
+
+void Hub::State::offer(Subscription& subscription, const feed::FrameBatch& batch, const feed::Frame& frame,
+                       Held& held, Tally& tally) {
+  switch (subscription.place.offer(frame)) {
+    case Place::Verdict::seen:
+      return;
+    case Place::Verdict::contained:
+      ++tally.contained;
+      return;
+    case Place::Verdict::deliver:
+      push(subscription, batch, frame, held);
+      subscription.place.delivered(frame);
+      ++tally.delivered;
+      return;
+  }
+}
+
+void Hub::State::push(Subscription& subscription, const feed::FrameBatch& batch, const feed::Frame& frame,
+                      Held& held) {
+  Session& session = subscription.session;
+  const std::string_view bytes = bytes_of(batch, frame.slices[slice_index(subscription.encoding)]);
+  if (subscription.diff_head.empty()) {
+    session.outbox.push_shared(held, bytes);
+  } else if (!bytes.empty()) {
+    // While the filter is on the cursor must carry it, so the tail's shared one won't do.
+    const auto& filter = subscription.place.filter();
+    const bool own = filter && subscription.encoding == protocol::Encoding::json;
+    const std::string spliced = own ? protocol::splice_fence(bytes, *filter) : std::string();
+    std::string start;
+    protocol::append_frame_header(start, protocol::Opcode::text,
+                                  subscription.diff_head.size() + (own ? spliced : bytes).size());
+    session.outbox.push(start + subscription.diff_head + spliced);
+    if (!own) session.outbox.push_shared(held, bytes);
+  }
+  mark_dirty(session);
+}
+
+void Hub::State::count(const Tally& tally) {
+  probe_.subscriptions_probed(tally.probed);
+  probe_.frames_delivered(tally.delivered);
+  probe_.frames_contained(tally.contained);
+}
+
+void Hub::State::lag(Subscription& subscription) {
+  subscription.phase = next_phase(subscription.phase, Trigger::full);
+  subscription.place.step_back();
+  probe_.lagged();
+  if (subscription.session.traits.v1) {
+    send(subscription.session, protocol::status_lagging_message(subscription.names.front()));
+  }
+  list_unfinished(subscription);
+}
+
+void Hub::State::go_live(Subscription& subscription) {
+  subscription.phase = next_phase(subscription.phase, Trigger::caught_up);
+  unlist_unfinished(subscription);
+  probe_.caught_up();
+  if (!subscription.place.filter()) return;
+  // Everything that the stream had passed when the feed said `live` has been offered.
+  Stream& stream = streams_[subscription.partition];
+  if (stream.known) subscription.place.passed(stream.passed.lsn);
+  if (subscription.place.filter()) stream.filtering.push_back(subscription.id);
+}
+
+void Hub::State::on(const feed::Passed& event) {
+  owner_.check();
+  Stream& stream = streams_[event.partition];
+  stream.passed = event;
+  stream.known = true;
+  std::erase_if(stream.filtering, [&](SubscriptionId id) {
+    Subscription* subscription = find(id);
+    if (subscription == nullptr || !subscription->place.filter()) return true;
+    if (subscription->phase != Phase::live) return true;  // listed again when it is live again
+    subscription->place.passed(event.lsn);
+    return !subscription->place.filter();
+  });
+}
+
+void Hub::State::on(const feed::Refused& event) {
+  owner_.check();
+  Subscription* subscription = find(event.subscription);
+  if (subscription == nullptr) return;
+  Session& session = subscription->session;
+  for (const std::string& name : std::vector<std::string>(subscription->names)) {
+    send_error(session, event.code, event.message, name, event.retry_ms);
+  }
+  if (!event.keeps) forget(*subscription, false);
+}
+
+void Hub::State::on(const feed::Waiting& event) {
+  owner_.check();
+  Subscription* subscription = find(event.subscription);
+  if (subscription == nullptr || !subscription->session.traits.v1) return;
+  send(subscription->session, protocol::status_waiting_message(subscription->names.front(), event.what));
+}
+
+void Hub::State::on(const feed::Stale& event) {
+  owner_.check();
+  if (!event.since_unix_ms) return;
+  const std::string message = protocol::status_stale_message(*event.since_unix_ms);
+  for (auto& [id, session] : sessions_) {
+    if (session->traits.v1) send(*session, message);
+  }
+}
+
+void Hub::State::tick() {
+  owner_.check();
+  const Steady now = clock_.steady();
+  while (!progress_due_.empty() && progress_due_.front().first <= now) {
+    const SessionId id = progress_due_.front().second;
+    progress_due_.pop_front();
+    const auto found = sessions_.find(id);
+    if (found == sessions_.end()) continue;
+    send_progress(*found->second);
+    progress_due_.emplace_back(now + options_.progress_interval, id);
+  }
+}
+
+/// Only where nothing lags behind what is queued: the positions move the cursors of all its subscriptions.
+void Hub::State::send_progress(Session& session) {
+  if (session.by_name.empty() || !session.unfinished.empty()) return;
+  for (const auto& [name, subscription] : session.by_name) {
+    if (subscription->phase != Phase::live) return;
+  }
+  std::vector<protocol::PartitionPosition> positions;
+  Epoch epoch;
+  for (const auto& [partition, stream] : streams_) {
+    if (!stream.known) continue;
+    epoch = stream.passed.epoch;
+    positions.push_back({partition, stream.passed.offset, stream.passed.lsn});
+  }
+  if (!positions.empty()) send(session, protocol::progress_message(epoch, positions));
+}
+
+}  // namespace tidegate::hub

@@ -1,0 +1,49 @@
+#include "hub/hub.h"
+
+#include "hub/hub_state.h"
+
+namespace tidegate::hub {
+
+Hub::Hub(std::uint16_t shard, Options options, ToFeed to_feed, Clock& clock, metrics::Registry& metrics)
+    : state_(std::make_unique<State>(shard, options, std::move(to_feed), clock, metrics)) {}
+Hub::~Hub() = default;
+
+SessionId Hub::open(SessionTraits traits) {
+  return state_->open(traits);
+}
+void Hub::close(SessionId session) {
+  state_->close(session);
+}
+Outbox& Hub::outbox(SessionId session) {
+  return state_->session(session).outbox;
+}
+void Hub::subscribe(SessionId session, SubscribeRequest request) {
+  state_->subscribe(state_->session(session), std::move(request));
+}
+void Hub::unsubscribe(SessionId session, std::string_view hash_id) {
+  state_->unsubscribe(state_->session(session), hash_id);
+}
+void Hub::send(SessionId session, std::string_view text) {
+  state_->send(state_->session(session), text);
+}
+void Hub::send_error(SessionId session, protocol::ErrorCode code, std::string_view message,
+                     std::string_view hash_id, std::optional<std::int64_t> retry_ms) {
+  state_->send_error(state_->session(session), code, message, hash_id, retry_ms);
+}
+void Hub::on_event(const feed::Event& event) {
+  std::visit([this](const auto& one) { state_->on(one); }, event);
+}
+void Hub::tick() {
+  state_->tick();
+}
+void Hub::written(SessionId session) {
+  state_->written(state_->session(session));
+}
+std::vector<SessionId> Hub::take_dirty() {
+  return state_->take_dirty();
+}
+std::vector<SessionId> Hub::take_debtors() {
+  return state_->take_debtors();
+}
+
+}  // namespace tidegate::hub

@@ -1,0 +1,247 @@
+#include "hub/hub_state.h"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+namespace tidegate::hub {
+namespace {
+
+constexpr std::int64_t kRetryMs =
+    1'000;  // the feed's box is full: it empties in milliseconds once it reads again
+
+template <class T>
+void erase_unordered(std::vector<T>& list, const T& item) {
+  const auto place = std::find(list.begin(), list.end(), item);
+  if (place == list.end()) return;
+  *place = std::move(list.back());
+  list.pop_back();
+}
+
+bool is_text(protocol::Encoding encoding) {
+  return encoding == protocol::Encoding::json || encoding == protocol::Encoding::base64;
+}
+
+}  // namespace
+
+Hub::State::State(std::uint16_t shard, Options options, ToFeed to_feed, Clock& clock,
+                  metrics::Registry& metrics)
+    : shard_(shard), options_(options), to_feed_(std::move(to_feed)), clock_(clock), probe_(metrics) {}
+
+// ---- sessions ----
+
+SessionId Hub::State::open(SessionTraits traits) {
+  owner_.check();
+  const SessionId id(++last_session_);
+  sessions_.emplace(id, std::make_unique<Session>(id, traits));
+  if (traits.v1) progress_due_.emplace_back(clock_.steady() + options_.progress_interval, id);
+  return id;
+}
+
+void Hub::State::close(SessionId id) {
+  owner_.check();
+  Session& closing = session(id);
+  while (!closing.by_name.empty()) forget(*closing.by_name.begin()->second, true);
+  sessions_.erase(id);
+}
+
+Session& Hub::State::session(SessionId id) {
+  const auto found = sessions_.find(id);
+  assert(found != sessions_.end() && "a session is used after it was closed");
+  return *found->second;
+}
+
+void Hub::State::mark_dirty(Session& session) {
+  if (!session.debtor && session.outbox.bytes() > options_.outbox_bytes_hard) {
+    session.debtor = true;
+    debtors_.push_back(session.id);
+    probe_.debtor();
+  }
+  if (session.dirty) return;
+  session.dirty = true;
+  dirty_.push_back(session.id);
+}
+
+std::vector<SessionId> Hub::State::take_dirty() {
+  std::vector<SessionId> taken;
+  taken.swap(dirty_);
+  std::erase_if(taken, [this](SessionId id) {
+    const auto found = sessions_.find(id);
+    if (found == sessions_.end()) return true;
+    found->second->dirty = false;
+    return false;
+  });
+  return taken;
+}
+
+std::vector<SessionId> Hub::State::take_debtors() {
+  std::vector<SessionId> taken;
+  taken.swap(debtors_);
+  std::erase_if(taken, [this](SessionId id) { return !sessions_.contains(id); });
+  return taken;
+}
+
+void Hub::State::send(Session& session, std::string_view text) {
+  session.outbox.push(protocol::text_frame(text));
+  mark_dirty(session);
+}
+
+void Hub::State::send_error(Session& session, protocol::ErrorCode code, std::string_view message,
+                            std::string_view name, std::optional<std::int64_t> retry_ms) {
+  probe_.error(code);
+  send(session, protocol::error_message(code, message, name, retry_ms));
+}
+
+// ---- subscriptions ----
+
+Subscription* Hub::State::find(SubscriptionId id) {
+  const auto found = subscriptions_.find(id);
+  return found == subscriptions_.end() ? nullptr : found->second.get();
+}
+
+/// Binary frames name a query by its channel or not at all, so a second name for an equal query follows the
+/// first.
+bool Hub::State::follow_existing(Session& session, const SubscribeRequest& request,
+                                 protocol::Encoding encoding) {
+  if (session.traits.pass_through || is_text(encoding)) return false;
+  for (const auto& [name, other] : session.by_name) {
+    if (other->routing_key != request.routing_key || other->encoding != encoding) continue;
+    other->names.push_back(request.hash_id);
+    session.by_name.emplace(request.hash_id, other);
+    send(session, protocol::ack_same_as_message(request.hash_id, other->query, other->names.front()));
+    return true;
+  }
+  return false;
+}
+
+void Hub::State::subscribe(Session& session, SubscribeRequest request) {
+  owner_.check();
+  const auto encoding =
+      request.frames.value_or(session.traits.v1 ? protocol::Encoding::v1 : protocol::Encoding::raw);
+  if (const auto used = session.by_name.find(request.hash_id); used != session.by_name.end()) {
+    Subscription& earlier = *used->second;
+    if (earlier.names.size() == 1) {
+      forget(earlier, true);
+    } else {
+      std::erase(earlier.names, request.hash_id);
+      session.by_name.erase(used);
+    }
+  }
+  if (session.by_name.size() >= options_.subscriptions_max) {
+    return send_error(session, protocol::ErrorCode::too_many_subscriptions,
+                      "too many subscriptions on this connection", request.hash_id, {});
+  }
+  if (follow_existing(session, request, encoding)) return;
+
+  const SubscriptionId id = feed::subscription_id(shard_, ++last_subscription_);
+  feed::SubscribeCommand command{id,       request.routing_key,       std::move(request.query),
+                                 encoding, std::move(request.cursor), request.resume_from};
+  if (!to_feed_(std::move(command))) {
+    return send_error(session, protocol::ErrorCode::unavailable, "the gateway is busy", request.hash_id,
+                      kRetryMs);
+  }
+  auto made = std::make_unique<Subscription>(id, session, session.traits.pass_through);
+  made->names.push_back(request.hash_id);
+  made->routing_key = std::move(request.routing_key);
+  made->query = request.query_hash;
+  made->encoding = encoding;
+  if (encoding == protocol::Encoding::json) made->diff_head = protocol::message_head("diff", request.hash_id);
+  if (encoding == protocol::Encoding::base64)
+    made->diff_head = protocol::message_head("diffB64", request.hash_id);
+  session.by_name.emplace(std::move(request.hash_id), made.get());
+  subscriptions_.emplace(id, std::move(made));
+  probe_.subscribed();
+}
+
+void Hub::State::unsubscribe(Session& session, std::string_view name) {
+  owner_.check();
+  const auto used = session.by_name.find(name);
+  if (used != session.by_name.end()) {
+    Subscription& subscription = *used->second;
+    if (subscription.names.size() == 1) {
+      forget(subscription, true);
+    } else {
+      std::erase(subscription.names, name);
+      session.by_name.erase(used);
+    }
+  }
+  if (session.traits.v1) send(session, protocol::unsubscribed_message(name));
+}
+
+void Hub::State::forget(Subscription& subscription, bool tell_feed) {
+  Session& session = subscription.session;
+  for (const std::string& name : subscription.names) session.by_name.erase(name);
+  unlist_unfinished(subscription);
+  leave_channel(subscription);
+  // Where the feed's box is full it learns of this late: it then posts to a subscription that is unknown
+  // here.
+  if (tell_feed) static_cast<void>(to_feed_(feed::UnsubscribeCommand{subscription.id}));
+  probe_.unsubscribed();
+  subscriptions_.erase(subscription.id);
+}
+
+void Hub::State::join_channel(Subscription& subscription, ChannelId channel) {
+  if (subscription.channel == channel) return;
+  leave_channel(subscription);
+  subscription.channel = channel;
+  channels_[channel].push_back(&subscription);
+}
+
+void Hub::State::leave_channel(Subscription& subscription) {
+  const auto found = channels_.find(subscription.channel);
+  if (found == channels_.end()) return;
+  erase_unordered(found->second, &subscription);
+  if (found->second.empty()) channels_.erase(found);
+}
+
+// ---- room in the outbox ----
+
+void Hub::State::list_unfinished(Subscription& subscription) {
+  if (std::exchange(subscription.unfinished, true)) return;
+  subscription.session.unfinished.push_back(&subscription);
+}
+
+void Hub::State::unlist_unfinished(Subscription& subscription) {
+  if (!std::exchange(subscription.unfinished, false)) return;
+  erase_unordered(subscription.session.unfinished, &subscription);
+}
+
+void Hub::State::written(Session& session) {
+  owner_.check();
+  if (session.unfinished.empty() || session.outbox.bytes() > options_.outbox_bytes_low) return;
+  const std::vector<Subscription*> waiting = session.unfinished;  // proceeding may shorten the list
+  for (Subscription* subscription : waiting) proceed(*subscription);
+}
+
+void Hub::State::proceed(Subscription& subscription) {
+  if (subscription.phase == Phase::snapshotting) write_snapshot(subscription);
+  if (subscription.phase == Phase::lagging) ask(subscription);
+}
+
+void Hub::State::write_snapshot(Subscription& subscription) {
+  Session& session = subscription.session;
+  const feed::Spool& spool = *subscription.spool;
+  const std::string head = protocol::message_head("snapshot", subscription.names.front());
+  const HeldReference held(subscription.spool);
+  while (subscription.next_tail < spool.tails.size() && session.outbox.bytes() <= options_.outbox_bytes_max) {
+    const std::string& tail = spool.tails[subscription.next_tail++];
+    std::string start;
+    protocol::append_frame_header(start, protocol::Opcode::text, head.size() + tail.size());
+    session.outbox.push(start + head);
+    session.outbox.push_shared(held.get(), tail);
+  }
+  mark_dirty(session);
+  if (subscription.next_tail == spool.tails.size()) {
+    subscription.spool.reset();
+    subscription.phase = next_phase(subscription.phase, Trigger::written);
+  }
+}
+
+void Hub::State::ask(Subscription& subscription) {
+  list_unfinished(subscription);
+  if (subscription.asked || subscription.session.outbox.bytes() > options_.outbox_bytes_low) return;
+  // Where the feed's box is full the next write asks again.
+  subscription.asked = to_feed_(feed::CatchUpCommand{subscription.id, subscription.place.after()});
+}
+
+}  // namespace tidegate::hub

@@ -1,0 +1,98 @@
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/owner_thread.h"
+#include "hub/hub.h"
+#include "hub/probe.h"
+#include "hub/session.h"
+
+namespace tidegate::hub {
+
+/// Everything that a hub knows. One shard's thread.
+class Hub::State {
+ public:
+  State(std::uint16_t shard, Options options, ToFeed to_feed, Clock& clock, metrics::Registry& metrics);
+
+  SessionId open(SessionTraits traits);
+  void close(SessionId id);
+  Session& session(SessionId id);
+  void subscribe(Session& session, SubscribeRequest request);
+  void unsubscribe(Session& session, std::string_view name);
+  void send(Session& session, std::string_view text);
+  void send_error(Session& session, protocol::ErrorCode code, std::string_view message, std::string_view name,
+                  std::optional<std::int64_t> retry_ms);
+  void tick();
+  void written(Session& session);
+  std::vector<SessionId> take_dirty();
+  std::vector<SessionId> take_debtors();
+
+  void on(const feed::Accepted& event);
+  void on(const feed::SnapshotReady& event);
+  void on(const feed::CaughtUp& event);
+  void on(const feed::Deliver& event);
+  void on(const feed::Passed& event);
+  void on(const feed::Refused& event);
+  void on(const feed::Waiting& event);
+  void on(const feed::Stale& event);
+
+ private:
+  struct Tally {
+    std::size_t probed = 0;
+    std::size_t delivered = 0;
+    std::size_t contained = 0;
+  };
+
+  Subscription* find(SubscriptionId id);
+  bool follow_existing(Session& session, const SubscribeRequest& request, protocol::Encoding encoding);
+  void forget(Subscription& subscription, bool tell_feed);
+  void mark_dirty(Session& session);
+  void join_channel(Subscription& subscription, ChannelId channel);
+  void leave_channel(Subscription& subscription);
+
+  void offer(Subscription& subscription, const feed::FrameBatch& batch, const feed::Frame& frame, Held& held,
+             Tally& tally);
+  void push(Subscription& subscription, const feed::FrameBatch& batch, const feed::Frame& frame, Held& held);
+  void lag(Subscription& subscription);
+  void go_live(Subscription& subscription);
+  void count(const Tally& tally);
+
+  /// Goes on with a snapshot or a catch-up as far as the outbox has room.
+  void proceed(Subscription& subscription);
+  void write_snapshot(Subscription& subscription);
+  void ask(Subscription& subscription);
+  void list_unfinished(Subscription& subscription);
+  void unlist_unfinished(Subscription& subscription);
+  void send_progress(Session& session);
+
+  const std::uint16_t shard_;
+  const Options options_;
+  const ToFeed to_feed_;
+  Clock& clock_;
+  Probe probe_;
+  OwnerThread owner_;
+  std::uint64_t last_session_ = 0;
+  std::uint64_t last_subscription_ = 0;
+  std::unordered_map<SessionId, std::unique_ptr<Session>> sessions_;
+  std::unordered_map<SubscriptionId, std::unique_ptr<Subscription>> subscriptions_;
+  std::unordered_map<ChannelId, std::vector<Subscription*>> channels_;
+  std::vector<SessionId> dirty_;
+  std::vector<SessionId> debtors_;
+  /// The stream's place in each partition, and the live subscriptions whose filter waits for it.
+  struct Stream {
+    feed::Passed passed;
+    bool known = false;
+    std::vector<SubscriptionId> filtering;
+  };
+  std::unordered_map<Partition, Stream> streams_;
+  /// v1 sessions in the order in which their next `progress` is due: one interval for all, so a queue.
+  std::deque<std::pair<Steady, SessionId>> progress_due_;
+};
+
+}  // namespace tidegate::hub

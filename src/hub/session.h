@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "hub/hub.h"
+#include "hub/outbox.h"
+#include "hub/subscription.h"
+
+namespace tidegate::hub {
+
+/// A connection as the hub sees it: its outbox and its subscriptions.
+struct Session {
+  Session(SessionId id_in, SessionTraits traits_in) : id(id_in), traits(traits_in) {}
+  SessionId id;
+  SessionTraits traits;
+  Outbox outbox;
+  /// By the client's name for it. Two names may share one.
+  std::map<std::string, Subscription*, std::less<>> by_name;
+  /// Those that wait for room in the outbox: their snapshot goes on, or they ask to catch up.
+  std::vector<Subscription*> unfinished;
+  bool dirty = false;
+  bool debtor = false;
+};
+
+}  // namespace tidegate::hub

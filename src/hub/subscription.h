@@ -1,0 +1,116 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/fence.h"
+#include "base/ids.h"
+#include "feed/events.h"
+#include "protocol/frames.h"
+
+namespace tidegate::hub {
+
+/// Where a subscription stands.
+enum class Phase : std::uint8_t {
+  pending,       ///< the feed has not answered with rows or a resume
+  snapshotting,  ///< a spool's parts are being written
+  lagging,       ///< holds only its place; what came after it is asked for when the outbox has room
+  live,          ///< gets every record as it comes
+};
+inline constexpr int kPhases = 4;
+
+/// What moves it.
+enum class Trigger : std::uint8_t {
+  snapshot,   ///< a spool has arrived: it replaces whatever the client holds
+  resumed,    ///< the cursor holds
+  written,    ///< the spool's last part is in the outbox
+  caught_up,  ///< nothing is missing any more
+  full,       ///< the outbox has no room for the next frame
+};
+inline constexpr int kTriggers = 5;
+
+/// The whole table: every phase has an answer to every trigger.
+constexpr Phase next_phase(Phase phase, Trigger trigger) {
+  using enum Phase;
+  constexpr std::array<std::array<Phase, kTriggers>, kPhases> table{{
+      // snapshot, resumed, written, caught_up, full
+      {snapshotting, lagging, pending, pending, pending},                 // pending
+      {snapshotting, snapshotting, lagging, snapshotting, snapshotting},  // snapshotting
+      {snapshotting, lagging, lagging, live, lagging},                    // lagging
+      {snapshotting, live, live, live, lagging},                          // live
+  }};
+  return table[static_cast<std::size_t>(phase)][static_cast<std::size_t>(trigger)];
+}
+
+/// Which frames of its channel a subscription still needs: rule 18's filter and floor, and the order of (LSN,
+/// position). Pure. Frames are offered in the order of their FeedSeq, some perhaps twice.
+class Place {
+ public:
+  enum class Verdict : std::uint8_t {
+    seen,       ///< offered before
+    contained,  ///< the snapshot, or what was delivered, already holds it
+    deliver,
+  };
+
+  explicit Place(bool pass_through) : pass_through_(pass_through) {}
+
+  /// A snapshot replaces everything: what comes after `after` counts, filtered by the fence until the stream
+  /// is past it.
+  void start_at_snapshot(FeedSeq after, std::optional<Fence> fence);
+  /// A cursor holds: what comes after `after` and above `floor` counts.
+  void start_at_cursor(FeedSeq after, Lsn floor, std::optional<Fence> fence);
+
+  [[nodiscard]] Verdict offer(const feed::Frame& frame);
+  /// The frame was put into the outbox. Parts move the place at the last one only.
+  void delivered(const feed::Frame& frame);
+  /// Everything up to here was offered.
+  void advance(FeedSeq up_to);
+  /// Whatever was begun and not finished will be offered again, from its first part.
+  void step_back();
+  /// The live stream has passed this LSN; only for a subscription that is live.
+  void passed(Lsn lsn);
+
+  [[nodiscard]] FeedSeq after() const { return after_; }
+  [[nodiscard]] Lsn floor() const { return floor_; }
+  /// Set while the filter is on.
+  [[nodiscard]] const std::optional<Fence>& filter() const { return filter_; }
+
+ private:
+  void end_filter();
+
+  bool pass_through_;
+  bool unfinished_ = false;  // parts of a transaction were offered, its last one not yet
+  FeedSeq seen_;             // offered up to here
+  FeedSeq after_;            // whole up to here: where a catch-up starts
+  Lsn floor_;                // managed: not above it is contained; pass-through: below it
+  std::optional<Fence> filter_;
+};
+
+struct Session;
+
+/// One query of one connection.
+struct Subscription {
+  Subscription(SubscriptionId id_in, Session& session_in, bool pass_through)
+      : id(id_in), session(session_in), place(pass_through) {}
+  SubscriptionId id;
+  Session& session;
+  Phase phase = Phase::pending;
+  Place place;
+  std::vector<std::string> names;  ///< the client's `hashId`s; the first heads its messages
+  std::string routing_key;
+  QueryHash query;
+  protocol::Encoding encoding = protocol::Encoding::raw;
+  ChannelId channel;
+  Partition partition;    ///< managed: the channel's
+  std::string diff_head;  ///< for text encodings
+  std::shared_ptr<const feed::Spool> spool;
+  std::size_t next_tail = 0;
+  bool asked = false;       ///< a CatchUpCommand is under way
+  bool unfinished = false;  ///< listed in Session::unfinished
+};
+
+}  // namespace tidegate::hub
