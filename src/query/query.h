@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -12,6 +14,11 @@
 #include "query/schema.h"
 
 namespace tidegate::query {
+
+/// Bounds of one query, so that neither its canonical form nor one row's evaluation grows without end.
+inline constexpr std::size_t kConditionsMax = 100;
+inline constexpr std::size_t kInValuesMax = 1'000;
+inline constexpr std::size_t kSqlBytesMax = 32'768;  ///< libpg_query has no guard of its stack
 
 enum class Op : std::uint8_t { eq, ne, lt, le, gt, ge, is_null, is_not_null, in };
 
@@ -24,16 +31,16 @@ struct ParsedComparison {
   std::string column;
   Op op = Op::eq;
   std::vector<ParsedLiteral> values;  ///< one; none for IS [NOT] NULL; one or more for IN
-  int place = -1;                     ///< byte in the client's text where it begins, for error messages; -1: unknown
+  int place = -1;  ///< byte in the client's text where it begins, for error messages; -1: unknown
 };
 struct ParsedQuery {
-  std::string table;                 ///< as the client wrote it: `orders` or `shop.orders`
-  std::vector<std::string> columns;  ///< empty: all
+  std::string table;                    ///< as the client wrote it: `orders` or `shop.orders`
+  std::vector<std::string> columns;     ///< empty: all
   std::vector<ParsedComparison> where;  ///< all of them hold
 };
 
-/// A comparison bound to a column. `values` are in the column type's canonical text form, sorted and unique for IN.
-/// (A later issue makes the conjunction a tree; users of Query below don't see it.)
+/// A comparison bound to a column. `values` are in the column type's canonical text form, sorted and unique
+/// for IN. (A later issue makes the conjunction a tree; users of Query below don't see it.)
 struct Comparison {
   int column = 0;
   Op op = Op::eq;
@@ -47,25 +54,31 @@ struct SqlText {
   std::vector<std::string> parameters;
 };
 
-/// How an index may find the query: every row that matches has one of `values` (each as `index_value` gives it) in
-/// `column`.
+/// How an index may find the query: every row that matches has one of `values` (each as `index_value` gives
+/// it) in `column`.
 struct IndexableEquality {
   int column = 0;
   std::vector<std::string> values;
 };
 
-/// A query bound to a table: the one meaning that snapshot, matcher and encoder share. Immutable, shared between
-/// threads. Two texts of the same meaning have the same canonical form and hash.
+struct Compiled;
+
+/// A query bound to a table: the one meaning that snapshot, matcher and encoder share. Immutable, shared
+/// between threads. Two texts of the same meaning have the same canonical form and hash.
 class Query {
  public:
-  /// Binds by the closed table of rule 21. `invalid`, with a message for the client, where a column does not exist, a
-  /// type can't be compared or a literal does not fit; `denied` with the schema's refusal.
+  /// Binds by the closed table of rule 21. `invalid`, with a message for the client, where a column does not
+  /// exist, a type can't be compared or a literal does not fit; `denied` with the schema's refusal.
   static Result<std::shared_ptr<const Query>> bind(const ParsedQuery& parsed,
                                                    std::shared_ptr<const TableSchema> table);
   /// Binds a canonical form again, against the catalogue of now: what a matcher does with a registration.
-  static Result<std::shared_ptr<const Query>> from_canonical(std::string_view canonical, const Catalogue& catalogue);
+  /// `not_found` where the table is gone, `lost` where it no longer has the shape that the form names, else
+  /// as `bind`. What comes back has exactly this canonical form, and so its hash.
+  static Result<std::shared_ptr<const Query>> from_canonical(std::string_view canonical,
+                                                             const Catalogue& catalogue);
 
-  /// A query of its own with one more condition: how a policy narrows. The column's literal is bound like a client's.
+  /// A query of its own with one more condition: how a policy narrows. The column's literal is bound like a
+  /// client's.
   [[nodiscard]] Result<std::shared_ptr<const Query>> narrowed(const ParsedComparison& condition) const;
 
   [[nodiscard]] const TableSchema& table() const { return *table_; }
@@ -77,7 +90,8 @@ class Query {
   [[nodiscard]] const std::string& canonical() const { return canonical_; }
   [[nodiscard]] const QueryHash& hash() const { return hash_; }
 
-  /// Whether the row belongs to the result: three-valued logic, where unknown is no. The row is of this table's schema.
+  /// Whether the row belongs to the result: three-valued logic, where unknown is no. The row is of this
+  /// table's schema.
   [[nodiscard]] bool matches(const Row& row) const;
   /// The equality that an index should use, the most selective kind first; none if there is none.
   [[nodiscard]] const IndexableEquality* indexable() const { return indexable_ ? &*indexable_ : nullptr; }
@@ -101,14 +115,15 @@ class Query {
   std::string canonical_;
   QueryHash hash_;
   std::optional<IndexableEquality> indexable_;
+  std::shared_ptr<const Compiled> compiled_;
 };
 
-/// The form in which equal values of a column's type have equal bytes (`1.0` and `1` for numeric): for index probes.
-/// `cell` is a value in the source's text form.
+/// The form in which equal values of a column's type have equal bytes (`1.0` and `1` for numeric): for index
+/// probes. `cell` is a value in the source's text form.
 std::string index_value(Type type, std::string_view cell);
 
-/// Appends one value as JSON (rule 23): NULL, booleans, int2/int4, and finite floats as JSON, int8, numeric, NaN and
-/// infinities as strings, arrays as arrays, jsonb as it is, json and all else as a string.
+/// Appends one value as JSON (rule 23): NULL, booleans, int2/int4, and finite floats as JSON, int8, numeric,
+/// NaN and infinities as strings, arrays as arrays, jsonb as it is, json and all else as a string.
 void append_cell_json(std::string& out, const ColumnSchema& column, const Cell& cell);
 
 /// The three ways in. Errors are `invalid`, name the construct and its place.
@@ -117,8 +132,9 @@ void append_cell_json(std::string& out, const ColumnSchema& column, const Cell& 
 Result<ParsedQuery> parse_json(std::string_view json);
 /// The bytes of `schemas/query.fbs`, verified before they are read.
 Result<ParsedQuery> parse_flatbuffer(std::string_view bytes);
-/// `select id, title from orders where status = $1 and total > 100`, at most 32 kB, parsed by libpg_query. `parameters`
-/// are JSON scalars as the client sent them in `params`. To be called on a thread with an 8 MB stack.
+/// `select id, title from orders where status = $1 and total > 100`, at most 32 kB, parsed by libpg_query.
+/// `parameters` are JSON scalars as the client sent them in `params`. To be called on a thread with an 8 MB
+/// stack.
 Result<ParsedQuery> parse_sql(std::string_view sql, const std::vector<ParsedLiteral>& parameters);
 
 /// `<tenant>/<table>/<hash>`, parts percent-encoded (rule 24). No tenant: an empty first part.

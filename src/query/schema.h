@@ -10,14 +10,35 @@
 
 namespace tidegate::query {
 
-/// The column types that we know by name. `other` is a type that can't be shown (refused in a projection); what can be
-/// compared is a matter of binding (rule 21).
+/// The column types that we know by name. `other` is a type that can't be shown (refused in a projection);
+/// what can be compared is a matter of binding (rule 21).
 enum class Type : std::uint8_t {
-  boolean, int2, int4, int8, numeric, float4, float8, text, varchar, bpchar, uuid, date, time, timestamp, timestamptz,
-  interval, json, jsonb, bytea, enumeration, array, other,
+  boolean,
+  int2,
+  int4,
+  int8,
+  numeric,
+  float4,
+  float8,
+  text,
+  varchar,
+  bpchar,
+  uuid,
+  date,
+  time,
+  timestamp,
+  timestamptz,
+  interval,
+  json,
+  jsonb,
+  bytea,
+  enumeration,
+  array,
+  other,
 };
 
-/// The type's name in `snapshot.columns` and in error messages: Postgres's (`integer`, `timestamp with time zone`).
+/// The type's name in `snapshot.columns` and in error messages: Postgres's (`integer`, `timestamp with time
+/// zone`).
 std::string_view type_name(Type type);
 
 struct ColumnSchema {
@@ -36,14 +57,15 @@ struct ColumnSchema {
   bool operator==(const ColumnSchema&) const = default;
 };
 
-/// A table as the stream and the snapshot present it. Columns stand in the source's order; a Row of this table has
-/// exactly one cell a column. Immutable once shared.
+/// A table as the stream and the snapshot present it. Columns stand in the source's order; a Row of this
+/// table has exactly one cell a column. Immutable once shared.
 struct TableSchema {
   std::string schema;  ///< `public`; `main` for SQLite
   std::string name;
   std::uint32_t relation = 0;  ///< Postgres's oid; a number of the adapter's own for SQLite
   std::vector<ColumnSchema> columns;
-  std::vector<int> key;  ///< the key's columns (indices, in the key's order); empty: the table can't be subscribed to
+  std::vector<int>
+      key;  ///< the key's columns (indices, in the key's order); empty: the table can't be subscribed to
   std::string replica_identity = "full";  ///< `full`, `default`, `index`, `nothing`
   /// Why nobody may subscribe to this table, for the operator and the client; empty when all is well.
   std::string refusal;
@@ -55,14 +77,14 @@ struct TableSchema {
   bool operator==(const TableSchema&) const = default;
 };
 
-/// The tables of one database that may be subscribed to at all. A value: a new one replaces it when the database
-/// changes.
+/// The tables of one database that may be subscribed to at all. A value: a new one replaces it when the
+/// database changes.
 class Catalogue {
  public:
   Catalogue() = default;
   explicit Catalogue(std::vector<std::shared_ptr<const TableSchema>> tables);
-  /// By `schema.name`, or by a bare name where it is in the default schema (`public`, `main`). Case matters. Null if
-  /// there is none.
+  /// By `schema.name`, or by a bare name where it is in the default schema (`public`, `main`). Case matters.
+  /// Null if there is none.
   [[nodiscard]] std::shared_ptr<const TableSchema> find(std::string_view name) const;
   [[nodiscard]] std::shared_ptr<const TableSchema> find_relation(std::uint32_t relation) const;
   [[nodiscard]] const std::vector<std::shared_ptr<const TableSchema>>& tables() const { return tables_; }
@@ -72,8 +94,8 @@ class Catalogue {
   std::map<std::string, std::shared_ptr<const TableSchema>, std::less<>> by_name_;
 };
 
-/// A value in the source's text form (Postgres's output functions under rule 23's pins; SQLite's as the adapter writes
-/// them the same way), or NULL.
+/// A value in the source's text form (Postgres's output functions under rule 23's pins; SQLite's as the
+/// adapter writes them the same way), or NULL.
 using Cell = std::optional<std::string>;
 
 /// One cell a column of the table's schema.

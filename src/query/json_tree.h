@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+
+namespace tidegate::query {
+
+/// A JSON value that keeps what a query's meaning needs and JSON libraries drop: a number's own digits (a
+/// bigint or a numeric does not survive a double) and members that stand twice.
+struct Json {
+  enum class Kind { null, boolean, number, string, array, object } kind = Kind::null;
+  std::string text;                                   ///< `true`/`false`, the digits, the string
+  std::vector<Json> items;                            ///< of an array
+  std::vector<std::pair<std::string, Json>> members;  ///< of an object, in order, doubles too
+};
+
+/// Strict JSON, at most 32 levels deep. The error (`invalid`) says where.
+Result<Json> parse_json_tree(std::string_view text);
+
+}  // namespace tidegate::query

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace tidegate::query {
+
+/// Whether a database could hold it as text: well-formed UTF-8 (no surrogates, no overlong forms) without
+/// NUL.
+bool storable_text(std::string_view text);
+
+/// `text` in double quotes for an error message: cut to about 64 bytes, and never anything but well-formed
+/// UTF-8.
+std::string quoted(std::string_view text);
+
+}  // namespace tidegate::query
