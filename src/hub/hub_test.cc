@@ -1,0 +1,484 @@
+// Invariants: every subscription gets exactly its channel's frames after its place, once, in order; what one
+// session does is never seen by another; no event looks at subscriptions that it does not concern.
+#include "hub/hub.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+
+#include "protocol/cursor.h"
+
+namespace tidegate::hub {
+namespace {
+
+using protocol::Encoding;
+
+struct StoppedClock final : Clock {
+  [[nodiscard]] Steady steady() const override { return now; }
+  [[nodiscard]] Wall wall() const override { return {}; }
+  Steady now{};
+};
+
+/// A hub with a feed that the test plays by hand.
+class HubTest : public ::testing::Test {
+ protected:
+  HubTest() { make({}); }
+
+  void make(Options options) {
+    hub.emplace(
+        0, options,
+        [this](feed::Command command) {
+          if (feed_full) return false;
+          commands.push_back(std::move(command));
+          return true;
+        },
+        clock, metrics);
+  }
+
+  SubscriptionId subscribe(SessionId session, const std::string& name, std::optional<Encoding> frames = {},
+                           const std::string& key = "k") {
+    SubscribeRequest request;
+    request.hash_id = name;
+    request.routing_key = key;
+    request.frames = frames;
+    hub->subscribe(session, std::move(request));
+    if (commands.empty()) return {};
+    const auto* command = std::get_if<feed::SubscribeCommand>(&commands.back());
+    return command == nullptr ? SubscriptionId{} : command->subscription;
+  }
+
+  void accept(SubscriptionId id, std::uint32_t channel = 1) {
+    feed::Accepted event;
+    event.subscription = id;
+    event.channel = ChannelId(channel);
+    event.partition = Partition(0);
+    hub->on_event(event);
+  }
+
+  void snapshot(std::vector<SubscriptionId> ids, std::uint64_t after,
+                std::vector<std::string> tails = {",\"rows\":[]}"}, std::optional<Fence> fence = {}) {
+    auto spool = std::make_shared<feed::Spool>();
+    spool->tails = std::move(tails);
+    feed::SnapshotReady event;
+    event.subscriptions = std::move(ids);
+    event.spool = std::move(spool);
+    event.after = FeedSeq(after);
+    event.fence = std::move(fence);
+    hub->on_event(event);
+  }
+
+  void caught_up(SubscriptionId id, std::uint64_t up_to, std::vector<feed::FrameRun> runs = {},
+                 bool live = true) {
+    hub->on_event(feed::CaughtUp{id, std::move(runs), FeedSeq(up_to), live});
+  }
+
+  /// Accepted, an empty snapshot and nothing missed.
+  SubscriptionId live(SessionId session, const std::string& name, std::optional<Encoding> frames = {},
+                      std::uint32_t channel = 1, const std::string& key = "k") {
+    const SubscriptionId id = subscribe(session, name, frames, key);
+    accept(id, channel);
+    snapshot({id}, 0);
+    caught_up(id, 0);
+    read(session);
+    return id;
+  }
+
+  /// One frame a payload, with ascending seq and lsn from `first`; the same bytes for every encoding but text
+  /// heads.
+  static feed::FrameRun run(std::uint32_t channel, std::uint64_t first,
+                            const std::vector<std::string>& payloads, std::optional<Xid> xid = {}) {
+    auto batch = std::make_shared<feed::FrameBatch>();
+    feed::FrameRun made;
+    for (std::size_t i = 0; i < payloads.size(); ++i) {
+      feed::Frame frame;
+      frame.channel = ChannelId(channel);
+      frame.seq = FeedSeq(first + i);
+      frame.lsn = Lsn(first + i);
+      frame.xid = xid;
+      for (Encoding encoding : {Encoding::raw, Encoding::v1, Encoding::json, Encoding::base64}) {
+        const auto at = static_cast<std::uint32_t>(batch->bytes.size());
+        if (encoding == Encoding::raw || encoding == Encoding::v1) {
+          protocol::append_frame_header(batch->bytes, protocol::Opcode::binary, payloads[i].size());
+        }
+        batch->bytes += payloads[i];
+        frame.slices[static_cast<std::size_t>(encoding)] = {
+            at, static_cast<std::uint32_t>(batch->bytes.size()) - at};
+      }
+      batch->frames.push_back(frame);
+      made.frames.push_back(static_cast<std::uint32_t>(i));
+    }
+    made.batch = std::move(batch);
+    return made;
+  }
+
+  void deliver(const feed::FrameRun& frames) { hub->on_event(feed::Deliver{frames}); }
+
+  /// Takes everything from a session's outbox, as the payloads of its frames.
+  std::vector<std::string> read(SessionId session) {
+    std::string bytes;
+    Outbox& outbox = hub->outbox(session);
+    while (!outbox.empty()) {
+      std::array<iovec, 16> pieces{};
+      const std::size_t count = outbox.gather(pieces.data(), pieces.size());
+      std::size_t taken = 0;
+      for (std::size_t i = 0; i < count; ++i) {
+        bytes.append(static_cast<char*>(pieces[i].iov_base), pieces[i].iov_len);
+        taken += pieces[i].iov_len;
+      }
+      outbox.consume(taken);
+    }
+    std::vector<std::string> payloads;
+    for (std::size_t at = 0; at < bytes.size();) {
+      std::size_t size = static_cast<std::uint8_t>(bytes[at + 1]) & 127;
+      at += 2;
+      const std::size_t extended = size == 126 ? 2 : size == 127 ? 8 : 0;
+      if (extended != 0) size = 0;
+      for (std::size_t i = 0; i < extended; ++i) size = size << 8 | static_cast<std::uint8_t>(bytes[at++]);
+      payloads.push_back(bytes.substr(at, size));
+      at += size;
+    }
+    return payloads;
+  }
+
+  template <class T>
+  std::vector<T> commands_of() const {
+    std::vector<T> found;
+    for (const auto& command : commands) {
+      if (const auto* one = std::get_if<T>(&command)) found.push_back(*one);
+    }
+    return found;
+  }
+
+  std::uint64_t probed() {
+    return metrics.counter("tidegate_subscriptions_probed_total", "Subscriptions looked at for deliveries.")
+        .value();
+  }
+
+  StoppedClock clock;
+  metrics::Registry metrics;
+  std::vector<feed::Command> commands;
+  bool feed_full = false;
+  std::optional<Hub> hub;
+};
+
+TEST_F(HubTest, pass_through_answers_ack_and_snapshot_as_the_seed_does) {
+  const SessionId session = hub->open({.v1 = false, .pass_through = true});
+  const SubscriptionId id = subscribe(session, "a1");
+  accept(id);
+  snapshot({id}, 0, {R"(,"version":0,"cursor":{"lsn":"7"},"rows":[]})"});
+  const std::vector<std::string> expected = {
+      R"({"op":"ack","hashId":"a1"})",
+      R"({"op":"snapshot","hashId":"a1","version":0,"cursor":{"lsn":"7"},"rows":[]})"};
+  EXPECT_EQ(read(session), expected);
+}
+
+TEST_F(HubTest, nothing_is_delivered_before_the_snapshot_is_written_and_caught_up) {
+  const SessionId session = hub->open({});
+  const SubscriptionId id = subscribe(session, "a");
+  accept(id);
+  deliver(run(1, 1, {"early"}));
+  read(session);
+  snapshot({id}, 0);
+  deliver(run(1, 2, {"between"}));
+  EXPECT_EQ(read(session).size(), 1u) << "the snapshot alone";
+  const auto asked = commands_of<feed::CatchUpCommand>();
+  ASSERT_EQ(asked.size(), 1u);
+  EXPECT_EQ(asked[0].after, FeedSeq(0));
+  caught_up(id, 2, {run(1, 1, {"early", "between"})});
+  deliver(run(1, 3, {"live"}));
+  EXPECT_EQ(read(session), (std::vector<std::string>{"early", "between", "live"}));
+}
+
+TEST_F(HubTest, a_large_snapshot_is_written_as_the_outbox_has_room) {
+  make({.outbox_bytes_max = 1000, .outbox_bytes_low = 100});
+  const SessionId session = hub->open({});
+  const SubscriptionId id = subscribe(session, "a");
+  accept(id);
+  std::vector<std::string> tails(20, "," + std::string(400, 'x'));
+  snapshot({id}, 0, tails);
+  EXPECT_LT(hub->outbox(session).bytes(), 2000u);
+  std::size_t parts = 0;
+  for (int turn = 0; turn < 100 && parts < 21; ++turn) {
+    parts += read(session).size();
+    hub->written(session);
+  }
+  EXPECT_EQ(parts, 21u) << "the ack and twenty parts";
+  EXPECT_EQ(commands_of<feed::CatchUpCommand>().size(), 1u);
+}
+
+TEST_F(HubTest, c7_a_full_outbox_makes_its_subscription_lag_and_nobody_else_s) {
+  make({.outbox_bytes_max = 1000, .outbox_bytes_low = 100, .outbox_bytes_hard = 1 << 20});
+  const SessionId slow = hub->open({});
+  const SessionId quick = hub->open({});
+  const SubscriptionId lagging = live(slow, "a");
+  live(quick, "a");
+  std::size_t quick_got = 0;
+  for (std::uint64_t seq = 1; seq <= 100; ++seq) {
+    deliver(run(1, seq, {std::string(100, 'x')}));
+    quick_got += read(quick).size();
+  }
+  EXPECT_EQ(quick_got, 100u);
+  EXPECT_LT(hub->outbox(slow).bytes(), 1200u);
+  commands.clear();
+  const std::size_t slow_got = read(slow).size();
+  hub->written(slow);
+  const auto asked = commands_of<feed::CatchUpCommand>();
+  ASSERT_EQ(asked.size(), 1u);
+  EXPECT_EQ(asked[0].subscription, lagging);
+  EXPECT_EQ(asked[0].after, FeedSeq(slow_got)) << "exactly behind what was queued";
+}
+
+TEST_F(HubTest, a_lagging_subscription_is_served_in_chunks_and_asks_for_each) {
+  make({.outbox_bytes_max = 300, .outbox_bytes_low = 100, .outbox_bytes_hard = 1 << 20});
+  const SessionId session = hub->open({});
+  const SubscriptionId id = live(session, "a");
+  for (std::uint64_t seq = 1; seq <= 10; ++seq) deliver(run(1, seq, {std::string(100, 'x')}));
+  std::size_t got = read(session).size();
+  commands.clear();
+  for (std::uint64_t next = got + 1; next <= 10; next += 2) {
+    hub->written(session);
+    ASSERT_EQ(commands_of<feed::CatchUpCommand>().back().after, FeedSeq(next - 1));
+    const std::size_t count = std::min<std::size_t>(2, 10 - next + 1);
+    caught_up(id, next + count - 1, {run(1, next, std::vector<std::string>(count, std::string(100, 'x')))},
+              next + count > 10);
+    got += read(session).size();
+  }
+  EXPECT_EQ(got, 10u);
+  deliver(run(1, 11, {"live"}));
+  EXPECT_EQ(read(session), std::vector<std::string>{"live"});
+}
+
+TEST_F(HubTest, rule_18_a_filter_ends_by_passed_only_for_a_live_subscription) {
+  const SessionId session = hub->open({});
+  const SubscriptionId id = subscribe(session, "a");
+  accept(id);
+  snapshot({id}, 0, {",\"rows\":[]}"}, Fence{Lsn(100), XidSnapshot{Xid(5), Xid(10), {Xid(5)}}});
+  hub->on_event(feed::Passed{Partition(0), Offset(3), Lsn(200), Epoch(1)});
+  // Invisible in the snapshot, streamed before H was passed: must arrive although the stream is past H by
+  // now.
+  caught_up(id, 20, {run(1, 20, {"doubtful"}, Xid(5))});
+  read(session);
+  deliver(run(1, 90, {"below the floor"}, Xid(5)));
+  deliver(run(1, 201, {"above"}, Xid(5)));
+  EXPECT_EQ(read(session), std::vector<std::string>{"above"});
+}
+
+TEST_F(HubTest, rule_18_another_partition_s_progress_says_nothing) {
+  const SessionId session = hub->open({});
+  const SubscriptionId id = subscribe(session, "a");
+  accept(id);
+  snapshot({id}, 0, {",\"rows\":[]}"}, Fence{Lsn(100), XidSnapshot{Xid(5), Xid(10), {Xid(5)}}});
+  caught_up(id, 0);
+  read(session);
+  hub->on_event(feed::Passed{Partition(1), Offset(3), Lsn(200), Epoch(1)});
+  deliver(run(1, 50, {"invisible"}, Xid(5)));
+  EXPECT_EQ(read(session), std::vector<std::string>{"invisible"});
+}
+
+TEST_F(HubTest, a_text_diff_carries_the_filter_in_its_cursor_while_it_is_on) {
+  const SessionId session = hub->open({.v1 = true});
+  const SubscriptionId id = subscribe(session, "a", Encoding::json);
+  accept(id);
+  const Fence fence{Lsn(100), XidSnapshot{Xid(5), Xid(10), {Xid(5)}}};
+  snapshot({id}, 0, {",\"rows\":[]}"}, fence);
+  caught_up(id, 0);
+  read(session);
+  const std::string tail = R"(,"version":"1","cursor":{"lsn":"1"},"changes":[],"last":true})";
+  deliver(run(1, 50, {tail}, Xid(5)));
+  deliver(run(1, 150, {tail}, Xid(5)));
+  const auto texts = read(session);
+  ASSERT_EQ(texts.size(), 2u);
+  EXPECT_EQ(texts[0], R"({"op":"diff","hashId":"a")" + protocol::splice_fence(tail, fence));
+  EXPECT_EQ(texts[1], R"({"op":"diff","hashId":"a")" + tail);
+}
+
+TEST_F(HubTest, a_second_name_for_an_equal_query_follows_the_first_and_outlives_it) {
+  const SessionId session = hub->open({.v1 = true});
+  live(session, "one");
+  commands.clear();
+  subscribe(session, "two");
+  EXPECT_TRUE(commands.empty()) << "no second subscription at the feed";
+  const auto answers = read(session);
+  ASSERT_EQ(answers.size(), 1u);
+  EXPECT_NE(answers[0].find(R"("same_as":"one")"), std::string::npos) << answers[0];
+  hub->unsubscribe(session, "one");
+  read(session);
+  deliver(run(1, 1, {"still"}));
+  EXPECT_EQ(read(session), std::vector<std::string>{"still"});
+  hub->unsubscribe(session, "two");
+  EXPECT_EQ(commands_of<feed::UnsubscribeCommand>().size(), 1u);
+  read(session);
+  deliver(run(1, 2, {"gone"}));
+  EXPECT_TRUE(read(session).empty());
+}
+
+TEST_F(HubTest, a_subscribe_on_a_used_name_ends_the_earlier) {
+  const SessionId session = hub->open({});
+  live(session, "a", {}, 1, "first");
+  const SubscriptionId second = subscribe(session, "a", {}, "second");
+  deliver(run(1, 1, {"of the first"}));
+  EXPECT_TRUE(read(session).empty());
+  accept(second, 2);
+  snapshot({second}, 1);
+  caught_up(second, 1);
+  read(session);
+  deliver(run(2, 2, {"of the second"}));
+  EXPECT_EQ(read(session), std::vector<std::string>{"of the second"});
+}
+
+TEST_F(HubTest, one_change_looks_at_its_own_subscribers_alone) {
+  constexpr std::uint32_t kQueries = 10'000;
+  std::vector<SessionId> sessions;
+  for (std::uint32_t i = 0; i < kQueries; ++i) {
+    sessions.push_back(hub->open({}));
+    live(sessions.back(), "q", {}, i + 1, "key" + std::to_string(i));
+  }
+  static_cast<void>(hub->take_dirty());
+  const std::uint64_t before = probed();
+  deliver(run(777, 1, {"change"}));
+  EXPECT_EQ(probed() - before, 1u);
+  EXPECT_EQ(hub->take_dirty(), std::vector<SessionId>{sessions[776]});
+  EXPECT_EQ(read(sessions[776]), std::vector<std::string>{"change"});
+}
+
+TEST_F(HubTest, c6_a_session_that_reads_nothing_and_asks_without_end_is_cut) {
+  make({.outbox_bytes_max = 1000, .outbox_bytes_low = 100, .outbox_bytes_hard = 2000});
+  const SessionId session = hub->open({});
+  for (int i = 0; i < 1000 && hub->take_debtors().empty(); ++i) hub->send(session, R"({"op":"pong"})");
+  EXPECT_LT(hub->outbox(session).bytes(), 2100u);
+}
+
+TEST_F(HubTest, too_many_subscriptions_are_refused_and_the_others_go_on) {
+  make({.subscriptions_max = 2});
+  const SessionId session = hub->open({});
+  live(session, "a", {}, 1, "ka");
+  live(session, "b", {}, 2, "kb");
+  subscribe(session, "c", {}, "kc");
+  const auto answers = read(session);
+  ASSERT_EQ(answers.size(), 1u);
+  EXPECT_NE(answers[0].find("too_many_subscriptions"), std::string::npos);
+  deliver(run(1, 1, {"x"}));
+  EXPECT_EQ(read(session).size(), 1u);
+}
+
+TEST_F(HubTest, a_full_feed_is_answered_unavailable_with_a_retry_time) {
+  const SessionId session = hub->open({});
+  feed_full = true;
+  subscribe(session, "a");
+  const auto answers = read(session);
+  ASSERT_EQ(answers.size(), 1u);
+  EXPECT_NE(answers[0].find(R"("code":"unavailable")"), std::string::npos);
+  EXPECT_NE(answers[0].find("retry_ms"), std::string::npos);
+}
+
+TEST_F(HubTest, overflow_is_announced_before_the_snapshot_that_replaces) {
+  const SessionId session = hub->open({.v1 = false, .pass_through = true});
+  const SubscriptionId id = live(session, "a");
+  auto spool = std::make_shared<feed::Spool>();
+  spool->tails = {",\"rows\":[]}"};
+  hub->on_event(feed::SnapshotReady{{id}, spool, {}, FeedSeq(9), true});
+  const auto answers = read(session);
+  ASSERT_EQ(answers.size(), 2u);
+  EXPECT_EQ(answers[0], R"({"op":"error","code":"overflow","message":"reset-to-snapshot"})");
+}
+
+TEST_F(HubTest, a_refusal_concerns_one_query) {
+  const SessionId session = hub->open({});
+  const SubscriptionId bad = live(session, "bad", {}, 1, "kb");
+  live(session, "good", {}, 2, "kg");
+  hub->on_event(feed::Refused{bad, protocol::ErrorCode::schema_changed, "column gone", {}, false});
+  const auto answers = read(session);
+  ASSERT_EQ(answers.size(), 1u);
+  EXPECT_NE(answers[0].find("schema_changed"), std::string::npos);
+  deliver(run(1, 1, {"no"}));
+  deliver(run(2, 2, {"yes"}));
+  EXPECT_EQ(read(session), std::vector<std::string>{"yes"});
+}
+
+TEST_F(HubTest, progress_is_sent_when_due_and_never_past_a_backlog) {
+  make({.outbox_bytes_max = 100, .outbox_bytes_low = 10, .outbox_bytes_hard = 1 << 20});
+  const SessionId ready = hub->open({.v1 = true});
+  const SessionId behind = hub->open({.v1 = true});
+  live(ready, "a");
+  live(behind, "a");
+  hub->on_event(feed::Passed{Partition(0), Offset(3), Lsn(200), Epoch(1)});
+  for (std::uint64_t seq = 1; seq < 5; ++seq) {
+    deliver(run(1, seq, {std::string(100, 'x')}));
+    read(ready);
+  }
+  clock.now += std::chrono::seconds(31);
+  hub->tick();
+  const auto answers = read(ready);
+  ASSERT_EQ(answers.size(), 1u);
+  EXPECT_NE(answers[0].find(R"("op":"progress")"), std::string::npos);
+  for (const auto& text : read(behind)) EXPECT_EQ(text.find("progress"), std::string::npos);
+}
+
+TEST_F(HubTest, events_for_subscriptions_and_sessions_that_are_gone_do_nothing) {
+  const SessionId session = hub->open({});
+  const SubscriptionId id = live(session, "a");
+  hub->close(session);
+  EXPECT_EQ(commands_of<feed::UnsubscribeCommand>().size(), 1u);
+  accept(id);
+  snapshot({id}, 0);
+  caught_up(id, 1, {run(1, 1, {"x"})});
+  deliver(run(1, 2, {"x"}));
+  hub->on_event(feed::Refused{id, protocol::ErrorCode::unavailable, "", {}, false});
+  EXPECT_TRUE(hub->take_dirty().empty());
+}
+
+// A feed that is exact, and clients that read in fits and starts: each gets every record once, in order.
+TEST_F(HubTest, c2_c3_random_stalls_lose_and_double_nothing) {
+  const std::uint32_t seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed);
+  make({.outbox_bytes_max = 500, .outbox_bytes_low = 200, .outbox_bytes_hard = 1 << 20});
+  std::vector<feed::FrameRun> log;  // one record each; seq is the index + 1
+  std::vector<SessionId> sessions;
+  std::map<std::uint64_t, std::vector<std::string>> got;
+  for (int i = 0; i < 8; ++i) {
+    sessions.push_back(hub->open({}));
+    live(sessions.back(), "a");
+  }
+  const auto answer = [&] {
+    std::vector<feed::Command> asked;
+    asked.swap(commands);
+    for (const auto& command : asked) {
+      const auto* catch_up = std::get_if<feed::CatchUpCommand>(&command);
+      if (catch_up == nullptr) continue;
+      const std::uint64_t from = catch_up->after.value();
+      const std::uint64_t to = std::min<std::uint64_t>(log.size(), from + 1 + random() % 4);
+      std::vector<feed::FrameRun> runs(log.begin() + static_cast<std::ptrdiff_t>(from),
+                                       log.begin() + static_cast<std::ptrdiff_t>(to));
+      caught_up(catch_up->subscription, to, std::move(runs), to == log.size());
+    }
+  };
+  const auto drain = [&](SessionId session) {
+    for (std::string& payload : read(session)) got[session.value()].push_back(std::move(payload));
+    hub->written(session);
+  };
+  for (int step = 0; step < 5'000; ++step) {
+    if (random() % 2 == 0) {
+      log.push_back(run(1, log.size() + 1, {std::to_string(log.size()) + std::string(random() % 60, '.')}));
+      deliver(log.back());
+    } else if (random() % 3 == 0) {
+      drain(sessions[random() % sessions.size()]);
+    } else {
+      answer();
+    }
+  }
+  for (int turn = 0; turn < 10'000; ++turn) {
+    for (SessionId session : sessions) drain(session);
+    if (commands.empty()) break;
+    answer();
+  }
+  for (SessionId session : sessions) {
+    const auto& received = got[session.value()];
+    ASSERT_EQ(received.size(), log.size());
+    for (std::size_t i = 0; i < log.size(); ++i) ASSERT_EQ(std::stoull(received[i]), i);
+  }
+}
+
+}  // namespace
+}  // namespace tidegate::hub

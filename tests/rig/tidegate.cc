@@ -1,0 +1,99 @@
+#include "rig/tidegate.h"
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <sstream>
+#include <stdexcept>
+#include <thread>
+
+namespace tidegate::rig {
+namespace {
+
+using namespace std::chrono_literals;
+constexpr std::string_view kListening = "listening on ";
+
+int port_in(const std::string& output) {
+  const std::size_t at = output.find(kListening);
+  if (at == std::string::npos) throw std::runtime_error("no address in: " + output);
+  const std::size_t colon = output.find_first_of("\"\n ", at + kListening.size());
+  const std::string address = output.substr(at + kListening.size(), colon - at - kListening.size());
+  return std::stoi(address.substr(address.rfind(':') + 1));
+}
+
+}  // namespace
+
+std::string tidegate_path() {
+  if (const char* path = std::getenv("TIDEGATE_BINARY")) return path;
+  return TIDEGATE_BUILD "/tidegate";
+}
+
+Tidegate::Tidegate(std::vector<std::string> arguments, std::vector<std::string> environment, bool listens) {
+  std::vector<std::string> command{tidegate_path()};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  if (listens) command.insert(command.end(), {"--listen", "127.0.0.1:0"});
+  Process::Options options;
+  options.environment = std::move(environment);
+  options.directory = directory_.path();
+  process_ = std::make_unique<Process>(std::move(command), directory_.path() + "/output", options);
+  if (!listens) return;
+  if (!process_->wait_for_output(std::string(kListening), 60s))
+    throw std::runtime_error("did not start: " + output());
+  port_ = port_in(output());
+}
+
+void Tidegate::wait_ready() {
+  HttpAnswer answer;
+  for (const auto until = std::chrono::steady_clock::now() + 60s; std::chrono::steady_clock::now() < until;) {
+    if (!process_->running()) throw std::runtime_error("ended: " + output());
+    answer = http(port_, "GET", "/readyz");
+    if (answer.status == 200) return;
+    std::this_thread::sleep_for(20ms);
+  }
+  throw std::runtime_error("not ready: " + answer.body + "\n" + output());
+}
+
+double Tidegate::metric(std::string_view name) const {
+  std::istringstream lines(http(port_, "GET", "/metrics").body);
+  double sum = 0;
+  for (std::string line; std::getline(lines, line);) {
+    const bool ours = line.starts_with(name) && line.size() > name.size() &&
+                      (line[name.size()] == ' ' || line[name.size()] == '{');
+    if (ours) sum += std::stod(line.substr(line.rfind(' ') + 1));
+  }
+  return sum;
+}
+
+HttpAnswer http(int port, const std::string& method, const std::string& target, const std::string& body,
+                const std::string& extra_headers) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+    ::close(fd);
+    throw std::runtime_error("nobody listens on port " + std::to_string(port));
+  }
+  const timeval patience{30, 0};
+  ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  std::string request =
+      method + " " + target +
+      " HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Length: " + std::to_string(body.size()) +
+      "\r\n" + extra_headers + "\r\n" + body;
+  if (::send(fd, request.data(), request.size(), MSG_NOSIGNAL) < 0) throw std::runtime_error("send failed");
+  std::string all;
+  char buffer[16384];
+  for (ssize_t got = 0; (got = ::recv(fd, buffer, sizeof buffer, 0)) > 0;) {
+    all.append(buffer, static_cast<std::size_t>(got));
+  }
+  ::close(fd);
+  const std::size_t split = all.find("\r\n\r\n");
+  if (split == std::string::npos || all.size() < 12) throw std::runtime_error("no HTTP answer: " + all);
+  return {std::stoi(all.substr(9, 3)), all.substr(0, split), all.substr(split + 4)};
+}
+
+}  // namespace tidegate::rig
