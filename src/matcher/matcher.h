@@ -21,9 +21,9 @@ struct Parts {
   metrics::Registry& metrics;
 };
 
-/// Turns the change stream into one diff a query and transaction, in the log. It lives on the change stream's thread:
-/// transactions, registrations and acknowledgements are handled one after the other, registrations between
-/// transactions.
+/// Turns the change stream into one diff a query and transaction, in the log. It lives on the change stream's
+/// thread: transactions, registrations and acknowledgements are handled one after the other, registrations
+/// between transactions.
 class Matcher {
  public:
   Matcher(Parts parts, Options options);
@@ -31,8 +31,8 @@ class Matcher {
   Matcher(const Matcher&) = delete;
   Matcher& operator=(const Matcher&) = delete;
 
-  /// Takes the slot, decides the epoch (rule 10), writes the start record (rule 4), reads the control topic whole and
-  /// grants leases (rule 15), writes the first `progress` into every partition and the fences.
+  /// Takes the slot, decides the epoch (rule 10), writes the start record (rule 4), reads the control topic
+  /// whole and grants leases (rule 15), writes the first `progress` into every partition and the fences.
   Status start();
   /// Until `stop`, or an error that ends the process. The calling thread becomes the matcher's.
   Status run();

@@ -6,7 +6,8 @@
 namespace tidegate::matcher {
 
 struct Options {
-  /// `progress` records (rule 3): this often when idle, and when busy; at once when a registration waits for V.
+  /// `progress` records (rule 3): this often when idle, and when busy; at once when a registration waits for
+  /// V.
   std::chrono::milliseconds progress_idle{1'000};
   std::chrono::milliseconds progress_busy{100};
   /// A gateway's lease (rule 15).

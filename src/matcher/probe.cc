@@ -1,0 +1,46 @@
+#include "matcher/probe.h"
+
+namespace tidegate::matcher {
+
+Probe::Probe(metrics::Registry& registry)
+    : transactions_(
+          registry.counter("tidegate_matcher_transactions_total", "Committed transactions matched")),
+      repeated_(registry.counter("tidegate_matcher_transactions_repeated_total",
+                                 "Transactions streamed again within one reign, and left out")),
+      changes_(registry.counter("tidegate_matcher_changes_total", "Row changes of tables with queries")),
+      evaluations_(registry.counter("tidegate_matcher_evaluations_total", "Queries evaluated over a row")),
+      diffs_(registry.counter("tidegate_matcher_diffs_total", "Diffs appended")),
+      parts_(registry.counter("tidegate_matcher_parts_total", "Records that those diffs were cut into")),
+      resets_(registry.counter("tidegate_matcher_resets_total", "Reset records appended")),
+      refusals_(
+          registry.counter("tidegate_matcher_refusals_total", "Queries that could not be bound (any more)")),
+      progress_(registry.counter("tidegate_matcher_progress_total", "Rounds of progress records")),
+      nudges_(registry.counter("tidegate_matcher_nudges_total", "Messages that made a resting stream move")),
+      queries_(registry.gauge("tidegate_matcher_queries", "Queries being matched")),
+      doubtful_(
+          registry.gauge("tidegate_matcher_doubtful", "Transactions streamed but not yet seen visible")),
+      position_(registry.gauge("tidegate_matcher_position_lsn", "Everything up to here has been matched")),
+      visible_lag_(registry.gauge("tidegate_matcher_visible_lag_lsn", "Position less the visible watermark")),
+      confirmed_(registry.gauge("tidegate_matcher_confirmed_lsn", "Confirmed to the source up to here")),
+      commit_lag_ms_(
+          registry.gauge("tidegate_matcher_commit_lag_ms", "Age of the last transaction when matched")) {}
+
+void Probe::transaction(std::size_t changes, std::size_t evaluations) {
+  transactions_.add();
+  changes_.add(changes);
+  evaluations_.add(evaluations);
+}
+
+void Probe::diff(std::uint32_t parts) {
+  diffs_.add();
+  parts_.add(parts);
+}
+
+void Probe::standing(Lsn position, Lsn visible, std::size_t doubtful, std::size_t queries) {
+  position_.set(static_cast<std::int64_t>(position.value()));
+  visible_lag_.set(static_cast<std::int64_t>(position.value() - visible.value()));
+  doubtful_.set(static_cast<std::int64_t>(doubtful));
+  queries_.set(static_cast<std::int64_t>(queries));
+}
+
+}  // namespace tidegate::matcher

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+
+#include "base/ids.h"
+#include "metrics/metrics.h"
+
+namespace tidegate::matcher {
+
+/// The matcher's metrics, as events.
+class Probe {
+ public:
+  explicit Probe(metrics::Registry& registry);
+
+  void transaction(std::size_t changes, std::size_t evaluations);
+  void repeated() { repeated_.add(); }
+  void committed(std::int64_t lag_us) { commit_lag_ms_.set(lag_us / 1'000); }
+  void diff(std::uint32_t parts);
+  void reset() { resets_.add(); }
+  void refused() { refusals_.add(); }
+  void progress() { progress_.add(); }
+  void nudged() { nudges_.add(); }
+  void standing(Lsn position, Lsn visible, std::size_t doubtful, std::size_t queries);
+  void confirmed(Lsn lsn) { confirmed_.set(static_cast<std::int64_t>(lsn.value())); }
+
+ private:
+  metrics::Counter& transactions_;
+  metrics::Counter& repeated_;
+  metrics::Counter& changes_;
+  metrics::Counter& evaluations_;
+  metrics::Counter& diffs_;
+  metrics::Counter& parts_;
+  metrics::Counter& resets_;
+  metrics::Counter& refusals_;
+  metrics::Counter& progress_;
+  metrics::Counter& nudges_;
+  metrics::Gauge& queries_;
+  metrics::Gauge& doubtful_;
+  metrics::Gauge& position_;
+  metrics::Gauge& visible_lag_;
+  metrics::Gauge& confirmed_;
+  metrics::Gauge& commit_lag_ms_;
+};
+
+}  // namespace tidegate::matcher

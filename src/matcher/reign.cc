@@ -1,0 +1,218 @@
+#include "matcher/reign.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/encoding.h"
+
+namespace tidegate::matcher {
+
+namespace {
+
+/// Between two rounds of checkpoints: the slot lags by so much at most.
+constexpr std::chrono::seconds kCheckpoint{1};
+/// An orderly end waits so long for the log.
+constexpr std::chrono::seconds kFinish{5};
+
+}  // namespace
+
+Reign::Reign(Parts parts, Options options)
+    : parts_(parts),
+      options_(options),
+      probe_(parts.metrics),
+      inbox_(std::make_shared<Inbox>(parts.stream)),
+      process_(random_u64()),
+      activations_({.leases = parts.registry.leases(), .lease = options.lease, .linger = options.linger}),
+      pace_(options, parts.clock.steady()) {}
+
+Reign::~Reign() {
+  inbox_->close();
+}
+
+Status Reign::check() const {
+  if (inbox_->flooded())
+    return Error{Fault::fatal, "the control topic brings more than the matcher can take in"};
+  if (usurper_ && reigning_ && usurper_->value() > generation_.value()) {
+    return Error{Fault::fatal, "another matcher has taken over"};
+  }
+  if (auto failure = writer_->appender().failure()) {
+    return Error{Fault::fatal, "the log did not take a record: " + failure->message};
+  }
+  return {};
+}
+
+Status Reign::settle() {
+  owner_.check();
+  for (auto& notice : inbox_->take()) {
+    if (auto taken = take(notice); !taken) return taken;
+  }
+  if (auto done = run_tasks(); !done) return done;
+  return check();
+}
+
+Pace::Standing Reign::standing() const {
+  return {.position = watermark_.position(),
+          .visible = watermark_.visible(),
+          .doubtful = watermark_.doubtful() > 0,
+          .queries = roster_.size() > 0,
+          .waiting = waiting_.empty() ? std::nullopt : std::optional(waiting_.front())};
+}
+
+std::chrono::milliseconds Reign::patience() const {
+  return pace_.patience(parts_.clock.steady(), standing());
+}
+
+Status Reign::tick() {
+  owner_.check();
+  const Steady now = parts_.clock.steady();
+  activations_.tick(lease_clock_.look(now, following_->at_end()));
+  if (auto done = run_tasks(); !done) return done;
+  const auto due = pace_.due(now, standing());
+  if (due.visibility) parts_.stream.request_visibility();
+  if (due.nudge) {
+    parts_.stream.nudge();
+    probe_.nudged();
+  }
+  if (due.progress) {
+    if (auto done = progress(); !done) return done;
+  }
+  confirm();
+  probe_.standing(watermark_.position(), watermark_.visible(), watermark_.doubtful(), roster_.size());
+  return check();
+}
+
+Status Reign::handle(source::StreamEvent event) {
+  owner_.check();
+  return std::visit([this](const auto& each) { return handle_event(each); }, event);
+}
+
+Status Reign::handle_event(const source::Transaction& transaction) {
+  // The adapter reconnected: it was appended, and no append is ever lost without ending the process.
+  if (transaction.lsn <= watermark_.position()) {
+    probe_.repeated();
+    return {};
+  }
+  Roster::Tally tally;
+  std::vector<Reshaped> shapes;
+  const auto effects = roster_.match(transaction, tally, shapes);
+  for (const auto& shape : shapes) {
+    if (auto done = reshaped(shape); !done) return done;
+  }
+  for (const auto& effect : effects) {
+    auto written = writer_->effect(transaction, effect);
+    if (!written) return written.error();
+    if (written->reset) {
+      probe_.reset();
+    } else if (written->parts > 0) {
+      probe_.diff(written->parts);
+    }
+  }
+  watermark_.streamed(transaction.lsn, transaction.xid);
+  ledger_.reached(writer_->last(), transaction.lsn);
+  probe_.transaction(tally.changes, tally.evaluations);
+  if (transaction.commit_time_us > 0) {
+    probe_.committed(std::max<std::int64_t>(0, unix_us(parts_.clock.wall()) - transaction.commit_time_us));
+  }
+  return {};
+}
+
+Status Reign::handle_event(const source::StreamPosition& position) {
+  if (position.lsn <= watermark_.position()) return {};
+  watermark_.reached(position.lsn);
+  ledger_.reached(writer_->last(), position.lsn);
+  return {};
+}
+
+Status Reign::handle_event(const source::Visibility& visibility) {
+  watermark_.seen(visibility.snapshot);
+  pace_.answered(parts_.clock.steady(), visibility.inserted, watermark_.position());
+  return {};
+}
+
+Status Reign::handle_event(const source::SchemaChanged& changed) {
+  const bool read = read_catalogue().ok();
+  if (!changed.table) return {};
+  std::shared_ptr<const query::TableSchema> table = changed.table;
+  if (read) {
+    const auto now = catalogue_.find_relation(table->relation);
+    if (!now) {
+      // Dropped, or not published any more: nothing comes for it, and nobody may hold it as current.
+      auto gone = std::make_shared<query::TableSchema>(*table);
+      gone->refusal = "the table is not published any more";
+      table = std::move(gone);
+    } else if (!now->refusal.empty()) {
+      auto refused = std::make_shared<query::TableSchema>(*table);
+      refused->refusal = now->refusal;
+      table = std::move(refused);
+    }
+  }
+  return reshaped(roster_.reshape(table));
+}
+
+Status Reign::reshaped(const Reshaped& reshaped) {
+  for (const auto& unbound : reshaped.unbound) {
+    end_activation(unbound.key, unbound.activation, false);
+    if (auto done = refuse(unbound.key, "schema_changed", unbound.message); !done) return done;
+  }
+  for (const auto& retyped : reshaped.retyped) {
+    if (auto done = writer_->reset(retyped, watermark_.position(), {}, "a column's type changed"); !done)
+      return done;
+    probe_.reset();
+  }
+  return {};
+}
+
+Status Reign::progress() {
+  const Steady now = parts_.clock.steady();
+  const Lsn position = watermark_.position();
+  const Lsn visible = watermark_.visible();
+  const std::int64_t time_us = unix_us(parts_.clock.wall());
+  const bool checkpoint = !checkpointed_at_ || now - *checkpointed_at_ >= kCheckpoint;
+  for (std::int32_t each = 0; each < writer_->partitions(); ++each) {
+    const Partition partition(each);
+    std::function<void(Offset)> acknowledged;
+    if (checkpoint) {
+      acknowledged = [inbox = inbox_, partition, position](Offset offset) {
+        inbox->post(Progressed{partition, offset, position});
+      };
+    }
+    if (auto done = writer_->progress(partition, position, visible, time_us, std::move(acknowledged)); !done)
+      return done;
+  }
+  if (checkpoint) checkpointed_at_ = now;
+  while (!waiting_.empty() && waiting_.front() <= visible) waiting_.pop_front();
+  probe_.progress();
+  return {};
+}
+
+void Reign::confirm() {
+  Lsn lsn = std::min(ledger_.acknowledged(writer_->appender().acknowledged()), watermark_.visible());
+  if (parts_.registry.leases()) {
+    // The log outlives us, so the slot must never be above what the control topic says of the log (rule 10).
+    const auto noted = checkpoints_.lowest();
+    if (!noted) return;
+    lsn = std::min(lsn, *noted);
+  }
+  if (lsn <= confirmed_) return;
+  confirmed_ = lsn;
+  parts_.stream.confirm(lsn);
+  probe_.confirmed(lsn);
+}
+
+Status Reign::finish() {
+  owner_.check();
+  if (!reigning_) return {};
+  checkpointed_at_.reset();  // due
+  const Lsn position = watermark_.position();
+  if (auto done = progress(); !done) return done;
+  if (auto done = writer_->appender().flush(kFinish); !done) return done;
+  auto noted = await("the last checkpoints", kFinish, [this, position] {
+    const auto lowest = checkpoints_.lowest();
+    return lowest && *lowest >= position;
+  });
+  if (!noted) return noted;
+  confirm();
+  return {};
+}
+
+}  // namespace tidegate::matcher

@@ -1,0 +1,193 @@
+#include "matcher/roster.h"
+
+#include <algorithm>
+#include <cassert>
+#include <set>
+
+namespace tidegate::matcher {
+
+namespace {
+
+using Table = std::shared_ptr<const query::TableSchema>;
+
+/// What matters to a bound query: everything that its indices and its comparisons rest on.
+bool same_shape(const query::TableSchema& a, const query::TableSchema& b) {
+  if (a.schema != b.schema || a.name != b.name || a.key != b.key) return false;
+  return std::equal(a.columns.begin(), a.columns.end(), b.columns.begin(), b.columns.end(),
+                    [](const query::ColumnSchema& left, const query::ColumnSchema& right) {
+                      return left.name == right.name && left.type == right.type &&
+                             left.element == right.element;
+                    });
+}
+
+/// The columns that a query shows or compares, as `name type`.
+std::set<std::string> named_columns(const query::Query& query) {
+  std::set<std::string> named;
+  const auto add = [&](int index) {
+    const auto& column = query.table().columns[static_cast<std::size_t>(index)];
+    named.insert(column.name + ' ' + std::string(query::type_name(column.type)) + ' ' +
+                 std::string(query::type_name(column.element)));
+  };
+  for (int index : query.columns()) add(index);
+  for (const auto& comparison : query.where()) add(comparison.column);
+  return named;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const query::Query>> Roster::bind(const std::string& canonical,
+                                                         const query::Catalogue& catalogue) const {
+  auto bound = query::Query::from_canonical(canonical, catalogue);
+  if (!bound) return bound;
+  const Table shape = index_.shape((*bound)->table().relation);
+  if (!shape || same_shape(*shape, (*bound)->table())) return bound;
+  return query::Query::from_canonical(canonical, query::Catalogue({shape}));
+}
+
+const Matched& Roster::add(Matched matched) {
+  const QueryNumber number(++last_number_);
+  [[maybe_unused]] const bool fresh = by_key_.emplace(matched.key, number).second;
+  assert(fresh);
+  fitting_.erase(matched.query->table().relation);
+  index_.add(number, matched.query);
+  return matched_.emplace(number, std::move(matched)).first->second;
+}
+
+void Roster::remove(const std::string& key) {
+  auto place = by_key_.find(key);
+  if (place == by_key_.end()) return;
+  index_.remove(place->second);
+  matched_.erase(place->second);
+  by_key_.erase(place);
+}
+
+const Matched* Roster::find(const std::string& key) const {
+  auto place = by_key_.find(key);
+  return place == by_key_.end() ? nullptr : &matched_.at(place->second);
+}
+
+std::vector<std::string> Roster::keys() const {
+  std::vector<std::string> keys;
+  for (const auto& [key, number] : by_key_) keys.push_back(key);
+  return keys;
+}
+
+bool Roster::fits(const Table& table) {
+  Table& fitting = fitting_[table->relation];
+  if (fitting == table) return true;
+  const Table shape = index_.shape(table->relation);
+  if (shape && !same_shape(*shape, *table)) return false;
+  fitting = table;
+  return true;
+}
+
+Reshaped Roster::reshape(const Table& table) {
+  Reshaped reshaped;
+  const query::Catalogue catalogue({table});
+  // All leave the index before the first comes back: it must not hold two shapes of a table.
+  const auto numbers = index_.all(table->relation);
+  for (QueryNumber number : numbers) index_.remove(number);
+  fitting_.erase(table->relation);
+  for (QueryNumber number : numbers) {
+    Matched& matched = matched_.at(number);
+    auto bound = query::Query::from_canonical(matched.canonical, catalogue);
+    if (!bound) {
+      reshaped.unbound.push_back({matched.key, matched.activation, bound.error().message});
+      by_key_.erase(matched.key);
+      matched_.erase(number);
+      continue;
+    }
+    const bool retyped = named_columns(*matched.query) != named_columns(**bound);
+    matched.query = std::move(*bound);
+    index_.add(number, matched.query);
+    if (retyped) reshaped.retyped.push_back(matched);
+  }
+  return reshaped;
+}
+
+/// One transaction's walk over the roster.
+class Roster::Matching {
+ public:
+  Matching(Roster& roster, Tally& tally, std::vector<Reshaped>& reshaped)
+      : roster_(roster), tally_(tally), reshaped_(reshaped) {}
+
+  void change(const source::Change& change) {
+    const std::uint32_t relation = change.table->relation;
+    if (!roster_.index_.shape(relation)) return;
+    if (!roster_.fits(change.table)) reshape(change.table);
+    ++tally_.changes;
+    if (change.kind == source::ChangeKind::truncate) {
+      for (QueryNumber number : roster_.index_.all(relation)) effect(number).net.emptied();
+      return;
+    }
+    if (!whole(change)) {
+      for (QueryNumber number : roster_.index_.all(relation))
+        effect(number).reset = "the change came without its old row";
+      return;
+    }
+    tally_.evaluations += roster_.index_.probe(relation, change.old_row ? &*change.old_row : nullptr,
+                                               change.new_row ? &*change.new_row : nullptr, hits_);
+    for (const Hit& hit : hits_) {
+      Net& net = effect(hit.number).net;
+      if (hit.old_in) net.leaves(*change.old_row);
+      if (hit.new_in) net.enters(*change.new_row);
+    }
+  }
+
+  std::vector<Effect> effects() {
+    std::erase_if(effects_, [](const Effect& each) { return !each.matched; });
+    return std::move(effects_);
+  }
+
+ private:
+  static bool whole(const source::Change& change) {
+    using source::ChangeKind;
+    const std::size_t width = change.table->columns.size();
+    const bool has_old = change.old_row && change.old_row->size() == width;
+    const bool has_new = change.new_row && change.new_row->size() == width;
+    return (has_old || change.kind == ChangeKind::insert) && (has_new || change.kind == ChangeKind::remove);
+  }
+
+  Effect& effect(QueryNumber number) {
+    auto [place, fresh] = places_.try_emplace(number, effects_.size());
+    if (fresh) {
+      const Matched& matched = roster_.matched_.at(number);
+      effects_.push_back({&matched, Net(matched.query), {}});
+    }
+    return effects_[place->second];
+  }
+
+  /// Rows of two shapes can't be netted: what this transaction has touched already is reset.
+  void reshape(const Table& table) {
+    const auto before = roster_.index_.all(table->relation);
+    reshaped_.push_back(roster_.reshape(table));
+    for (QueryNumber number : before) {
+      auto place = places_.find(number);
+      if (place == places_.end()) continue;
+      Effect& touched = effects_[place->second];
+      if (roster_.matched_.contains(number)) {
+        touched.net = Net(touched.matched->query);
+        touched.reset = "the table's shape changed inside a transaction";
+      } else {
+        touched.matched = nullptr;
+        places_.erase(place);
+      }
+    }
+  }
+
+  Roster& roster_;
+  Tally& tally_;
+  std::vector<Reshaped>& reshaped_;
+  std::vector<Hit> hits_;
+  std::unordered_map<QueryNumber, std::size_t> places_;
+  std::vector<Effect> effects_;
+};
+
+std::vector<Effect> Roster::match(const source::Transaction& transaction, Tally& tally,
+                                  std::vector<Reshaped>& reshaped) {
+  Matching matching(*this, tally, reshaped);
+  for (const auto& change : transaction.changes) matching.change(change);
+  return matching.effects();
+}
+
+}  // namespace tidegate::matcher

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "matcher/netting.h"
+#include "matcher/predicate_index.h"
+#include "source/source.h"
+
+namespace tidegate::matcher {
+
+/// A query that is being matched.
+struct Matched {
+  std::string key;  ///< the routing key
+  Partition partition;
+  QueryHash hash;         ///< as registered; binding to another shape does not change it
+  std::string canonical;  ///< as registered
+  Activation activation;
+  std::shared_ptr<const query::Query> query;  ///< bound to the shape that the stream has now
+};
+
+/// What a transaction did to one query.
+struct Effect {
+  const Matched* matched = nullptr;
+  Net net;
+  /// It can't be told row by row: the query is to be reset. The reason, for the record.
+  std::string reset;
+};
+
+/// What a table's new shape did to its queries.
+struct Reshaped {
+  struct Unbound {
+    std::string key;
+    Activation activation;
+    std::string message;
+  };
+  std::vector<Unbound> unbound;  ///< removed from the roster
+  std::vector<Matched> retyped;  ///< go on, but a column that they name has another type
+};
+
+/// The queries that are matched in this reign, and the index over them. It keeps all queries of a table bound
+/// to one shape, the one that the stream's rows have. Pure; one thread.
+class Roster {
+ public:
+  /// Binds a registered query, to the stream's shape of its table where that is known to differ from the
+  /// catalogue's.
+  [[nodiscard]] Result<std::shared_ptr<const query::Query>> bind(const std::string& canonical,
+                                                                 const query::Catalogue& catalogue) const;
+  const Matched& add(Matched matched);
+  void remove(const std::string& key);
+  [[nodiscard]] const Matched* find(const std::string& key) const;
+  [[nodiscard]] std::size_t size() const { return by_key_.size(); }
+  [[nodiscard]] std::vector<std::string> keys() const;
+
+  /// Binds the table's queries to its new shape.
+  Reshaped reshape(const std::shared_ptr<const query::TableSchema>& table);
+
+  struct Tally {
+    std::size_t evaluations = 0;
+    std::size_t changes = 0;  ///< of tables with queries
+  };
+  /// The effects of a transaction, in the order in which queries were touched; the transaction must outlive
+  /// them. `reshaped` tells what a shape that changed inside it did; effects on unbound queries are left out.
+  std::vector<Effect> match(const source::Transaction& transaction, Tally& tally,
+                            std::vector<Reshaped>& reshaped);
+
+ private:
+  class Matching;
+  bool fits(const std::shared_ptr<const query::TableSchema>& table);
+
+  std::unordered_map<std::string, QueryNumber> by_key_;
+  std::unordered_map<QueryNumber, Matched> matched_;
+  std::uint64_t last_number_ = 0;
+  PredicateIndex index_;
+  // By relation: the shape last found to be that of the queries, so that most changes compare a pointer.
+  std::unordered_map<std::uint32_t, std::shared_ptr<const query::TableSchema>> fitting_;
+};
+
+}  // namespace tidegate::matcher
