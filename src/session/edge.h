@@ -45,8 +45,8 @@ struct Parts {
   std::map<std::string, HttpHandler> routes;
 };
 
-/// The network edge: a listening socket, an io_context, a hub and a thread per shard. Threads are its own. Reading and
-/// writing of one session happen on its shard's thread; `post` crosses.
+/// The network edge: a listening socket, an io_context, a hub and a thread per shard. Threads are its own.
+/// Reading and writing of one session happen on its shard's thread; `post` crosses.
 class Edge {
  public:
   Edge(Parts parts, Options options, hub::Options hub, auth::Options auth, policy::Options policy);
@@ -62,7 +62,8 @@ class Edge {
   [[nodiscard]] std::uint16_t port() const;
   /// The tables as of now; null in pass-through. Any thread; takes effect for later subscribes.
   void set_catalogue(std::shared_ptr<const query::Catalogue> catalogue);
-  /// Stops accepting, lets outboxes drain for at most `Options::drain`, closes every session with 1012, and joins.
+  /// Stops accepting, lets outboxes drain for at most `Options::drain`, closes every session with 1012, and
+  /// joins.
   void stop();
 
  private:

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "base/clock.h"
+#include "session/io.h"
+
+namespace tidegate::session {
+
+class Shard;
+
+/// One accepted socket: first it speaks HTTP, and an upgrade makes a WebSocket of it. The shard owns it by
+/// its number and drops it when `Shard::finished` was called, after its coroutine has ended. The shard's
+/// thread.
+class Connection {
+ public:
+  virtual ~Connection() = default;
+  /// Writes what the outbox holds, as far as the socket takes it.
+  virtual void flush() = 0;
+  /// What `Shard::flush_when_writable` promised.
+  virtual void writable() = 0;
+  /// Says goodbye behind what is queued, and ends when the peer has answered.
+  virtual void close(std::uint16_t code) = 0;
+  /// Ends it at the socket, at once; `code` is for the books.
+  virtual void cut(std::uint16_t code) = 0;
+  /// Pings, idleness, deadlines, tokens. Several times within the shortest of these times.
+  virtual void sweep(Steady now) = 0;
+};
+
+/// Reads requests from a fresh socket. Starts at once.
+std::unique_ptr<Connection> serve_http(Shard& shard, std::uint64_t number, Socket socket);
+
+}  // namespace tidegate::session

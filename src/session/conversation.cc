@@ -1,0 +1,171 @@
+#include "session/conversation.h"
+
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "session/opening.h"
+
+namespace tidegate::session {
+namespace {
+
+using protocol::ErrorCode;
+
+ErrorCode code_of(Fault fault) {
+  switch (fault) {
+    case Fault::not_found:
+      return ErrorCode::unknown_table;
+    case Fault::denied:
+      return ErrorCode::forbidden;
+    case Fault::invalid:
+      return ErrorCode::bad_query;
+    case Fault::unavailable:
+    case Fault::lost:
+    case Fault::fatal:
+      break;
+  }
+  return ErrorCode::unavailable;
+}
+
+query::ParsedLiteral literal(const protocol::Scalar& scalar) {
+  using From = protocol::Scalar::Kind;
+  using To = query::ParsedLiteral::Kind;
+  To kind = To::null;
+  if (scalar.kind == From::boolean) kind = To::boolean;
+  if (scalar.kind == From::number) kind = To::number;
+  if (scalar.kind == From::string) kind = To::string;
+  return {kind, scalar.text};
+}
+
+Operation operation_of(const protocol::ClientMessage& message) {
+  // The variant's order is the enumeration's.
+  static_assert(std::is_same_v<
+                std::variant_alternative_t<static_cast<int>(Operation::invalid), protocol::ClientMessage>,
+                protocol::Invalid>);
+  return static_cast<Operation>(message.index());
+}
+
+}  // namespace
+
+Conversation::Conversation(const Context& context, Probe& probe, hub::Hub& hub,
+                           const CataloguePointer& catalogue, SessionId session, Caller caller)
+    : context_(context),
+      probe_(probe),
+      hub_(hub),
+      catalogue_(catalogue),
+      session_(session),
+      caller_(std::move(caller)) {}
+
+void Conversation::on_text(std::string_view text) {
+  const auto rules = context_.options.pass_through ? protocol::Rules::pass_through : protocol::Rules::managed;
+  auto message = protocol::parse_client_message(text, rules);
+  probe_.received(operation_of(message));
+  std::visit([this](auto& known) { on(known); }, message);
+}
+
+bool Conversation::expired(Wall now) {
+  if (!caller_.principal || caller_.principal->expires_unix_s == 0) return false;
+  const Wall end{std::chrono::seconds(caller_.principal->expires_unix_s) + context_.auth.leeway};
+  if (now < end) return false;
+  caller_.principal->expires_unix_s = 0;
+  hub_.send_error(session_, ErrorCode::token_expired,
+                  protocol::error_text(ErrorCode::token_expired).sentence);
+  return true;
+}
+
+void Conversation::on(const protocol::Ping&) {
+  hub_.send(session_, protocol::pong_message());
+}
+
+void Conversation::on(const protocol::Invalid& invalid) {
+  hub_.send_error(session_, invalid.code, invalid.message, invalid.hash_id);
+}
+
+void Conversation::on(const protocol::Unsubscribe& unsubscribe) {
+  hub_.unsubscribe(session_, unsubscribe.hash_id);
+}
+
+void Conversation::on(const protocol::Auth& message) {
+  if (!caller_.principal) {
+    hub_.send_error(session_, ErrorCode::bad_op, "'auth': this server verifies no tokens");
+    return;
+  }
+  auto principal = auth::verify(message.token, context_.auth, context_.parts.clock);
+  if (!principal) {
+    hub_.send_error(session_, ErrorCode::unauthorized, principal.error().message);
+    return;
+  }
+  if (principal->subject != caller_.principal->subject || principal->tenant != caller_.principal->tenant) {
+    hub_.send_error(
+        session_, ErrorCode::unauthorized,
+        "the token is of another subject or tenant than this connection's: open a new connection");
+    return;
+  }
+  caller_.principal = std::move(*principal);
+  hub_.send(session_, protocol::authed_message(caller_.principal->expires_unix_s));
+}
+
+void Conversation::on(protocol::Subscribe& subscribe) {
+  if (context_.options.pass_through) {
+    subscribe_by_key(subscribe);
+  } else {
+    subscribe_query(subscribe);
+  }
+}
+
+void Conversation::subscribe_by_key(protocol::Subscribe& subscribe) {
+  hub::SubscribeRequest request;
+  request.routing_key =
+      templated_key(context_.options.key_template, caller_.tenant, subscribe.table, subscribe.hash_id);
+  request.hash_id = std::move(subscribe.hash_id);
+  request.resume_from = subscribe.resume_from;
+  hub_.subscribe(session_, std::move(request));
+}
+
+void Conversation::subscribe_query(protocol::Subscribe& subscribe) {
+  const auto refuse = [&](const Error& error) {
+    hub_.send_error(session_, code_of(error.fault), error.message, subscribe.hash_id);
+  };
+  if (!catalogue_) return refuse({Fault::unavailable, "the tables are not known yet: try again"});
+  auto parsed = parse(subscribe);
+  if (!parsed) return refuse(parsed.error());
+  if (auto named = name_table(*parsed, subscribe.table); !named) return refuse(named.error());
+  policy::Principal principal;
+  if (caller_.principal) principal = {caller_.principal->subject, caller_.principal->tenant, false};
+  auto narrowed = policy::narrow(*parsed, *catalogue_, context_.policy, principal);
+  if (!narrowed) return refuse(narrowed.error());
+
+  hub::SubscribeRequest request;
+  request.hash_id = std::move(subscribe.hash_id);
+  request.routing_key = std::move(narrowed->routing_key);
+  request.query_hash = narrowed->query->hash();
+  request.query = std::move(narrowed->query);
+  request.frames = subscribe.frames;
+  request.cursor = std::move(subscribe.cursor);
+  hub_.subscribe(session_, std::move(request));
+}
+
+Result<query::ParsedQuery> Conversation::parse(const protocol::Subscribe& subscribe) const {
+  if (subscribe.sql) {
+    std::vector<query::ParsedLiteral> parameters;
+    parameters.reserve(subscribe.params.size());
+    for (const auto& scalar : subscribe.params) parameters.push_back(literal(scalar));
+    return query::parse_sql(*subscribe.sql, parameters);
+  }
+  if (subscribe.query_json) return query::parse_json(*subscribe.query_json);
+  if (subscribe.query_flatbuffer) return query::parse_flatbuffer(*subscribe.query_flatbuffer);
+  return Error{Fault::invalid, "one of 'sql', 'query' and 'queryFbB64' is needed"};
+}
+
+Status Conversation::name_table(query::ParsedQuery& parsed, const std::string& table) const {
+  if (parsed.table.empty()) parsed.table = table;
+  if (parsed.table.empty()) return Error{Fault::invalid, "'table' is missing"};
+  if (table.empty() || table == parsed.table) return {};
+  // `orders` and `public.orders` are one table. Where neither exists the answer is the same: it shows
+  // nothing.
+  const auto named = catalogue_->find(table);
+  if (named && named == catalogue_->find(parsed.table)) return {};
+  return Error{Fault::invalid, "'table' is '" + table + "', but the query reads '" + parsed.table + "'"};
+}
+
+}  // namespace tidegate::session

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "auth/auth.h"
+#include "base/clock.h"
+#include "base/result.h"
+#include "hub/hub.h"
+#include "policy/policy.h"
+#include "protocol/messages.h"
+#include "query/query.h"
+#include "session/context.h"
+
+namespace tidegate::session {
+
+/// Who talks, as the opening request said.
+struct Caller {
+  std::string tenant;                        ///< pass-through: the x-tenant header
+  std::optional<auth::Principal> principal;  ///< where tokens are verified
+};
+
+/// What one client's messages mean: reads them, checks what the client may, and tells the hub. No I/O; the
+/// shard's thread (queries are parsed here: 8 MB of stack).
+class Conversation {
+ public:
+  using CataloguePointer = std::shared_ptr<const query::Catalogue>;
+  /// `catalogue` is the shard's current one, looked at for every subscribe.
+  Conversation(const Context& context, Probe& probe, hub::Hub& hub, const CataloguePointer& catalogue,
+               SessionId session, Caller caller);
+
+  void on_text(std::string_view text);
+  /// The token is past its expiry and leeway. Says so to the client, once; the caller then closes with 4001.
+  [[nodiscard]] bool expired(Wall now);
+
+ private:
+  void on(const protocol::Ping& ping);
+  void on(protocol::Subscribe& subscribe);
+  void on(const protocol::Unsubscribe& unsubscribe);
+  void on(const protocol::Auth& auth);
+  void on(const protocol::Invalid& invalid);
+  void subscribe_by_key(protocol::Subscribe& subscribe);
+  void subscribe_query(protocol::Subscribe& subscribe);
+  [[nodiscard]] Result<query::ParsedQuery> parse(const protocol::Subscribe& subscribe) const;
+  [[nodiscard]] Status name_table(query::ParsedQuery& parsed, const std::string& table) const;
+
+  const Context& context_;
+  Probe& probe_;
+  hub::Hub& hub_;
+  const CataloguePointer& catalogue_;
+  const SessionId session_;
+  Caller caller_;
+};
+
+}  // namespace tidegate::session

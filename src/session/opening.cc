@@ -1,0 +1,89 @@
+#include "session/opening.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace tidegate::session {
+namespace {
+
+constexpr std::string_view kBearer = "bearer.";
+
+std::string_view trimmed(std::string_view text) {
+  const auto first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+bool equal_ignoring_case(std::string_view left, std::string_view right) {
+  return std::equal(left.begin(), left.end(), right.begin(), right.end(),
+                    [](char a, char b) { return lower(a) == lower(b); });
+}
+
+std::vector<std::string_view> split(std::string_view list) {
+  std::vector<std::string_view> names;
+  while (!list.empty()) {
+    const auto comma = std::min(list.find(','), list.size());
+    if (auto name = trimmed(list.substr(0, comma)); !name.empty()) names.push_back(name);
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+  return names;
+}
+
+}  // namespace
+
+Opening read_opening(std::string_view offered, std::string_view authorization) {
+  Opening opening;
+  const auto names = split(offered);
+  const auto bearer =
+      std::find_if(names.begin(), names.end(), [](auto name) { return name.starts_with(kBearer); });
+  const auto known = std::find_if(names.begin(), names.end(),
+                                  [](auto name) { return name == "json" || name == "tidegate.v1"; });
+  const bool only_bearers = !names.empty() && std::all_of(names.begin(), names.end(), [](auto name) {
+    return name.starts_with(kBearer);
+  });
+  if (known != names.end()) {
+    opening.selected = *known;
+    opening.v1 = *known == "tidegate.v1";
+  } else if (only_bearers) {
+    opening.selected = *bearer;
+  }
+  constexpr std::string_view scheme = "Bearer ";
+  if (equal_ignoring_case(authorization.substr(0, scheme.size()), scheme)) {
+    opening.token = trimmed(authorization.substr(scheme.size()));
+  } else if (bearer != names.end()) {
+    opening.token = bearer->substr(kBearer.size());
+  }
+  return opening;
+}
+
+bool origin_allowed(std::string_view origin, const std::vector<std::string>& allowed) {
+  if (origin.empty() || allowed.empty()) return true;
+  return std::any_of(allowed.begin(), allowed.end(),
+                     [origin](const std::string& one) { return equal_ignoring_case(one, origin); });
+}
+
+std::string templated_key(std::string_view key_template, std::string_view tenant, std::string_view table,
+                          std::string_view hash_id) {
+  const std::array<std::pair<std::string_view, std::string_view>, 3> places{
+      {{"{tenant}", tenant}, {"{table}", table}, {"{hashId}", hash_id}}};
+  std::string key;
+  while (!key_template.empty()) {
+    const auto place = std::find_if(places.begin(), places.end(),
+                                    [&](const auto& one) { return key_template.starts_with(one.first); });
+    if (place == places.end()) {
+      key.push_back(key_template.front());
+      key_template.remove_prefix(1);
+    } else {
+      key += place->second;
+      key_template.remove_prefix(place->first.size());
+    }
+  }
+  return key;
+}
+
+}  // namespace tidegate::session

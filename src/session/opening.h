@@ -1,0 +1,33 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// What a client's opening request means, as far as it can be read off its headers. Pure functions.
+namespace tidegate::session {
+
+/// docs/PROTOCOL.md, "Opening".
+struct Opening {
+  /// The subprotocol to answer with; empty: none.
+  std::string selected;
+  bool v1 = false;
+  /// From `Authorization: Bearer`, else from the first `bearer.` subprotocol.
+  std::optional<std::string> token;
+};
+
+/// `offered` is the value of Sec-WebSocket-Protocol (several such headers joined with commas),
+/// `authorization` that of Authorization; either may be empty.
+Opening read_opening(std::string_view offered, std::string_view authorization);
+
+/// Whether a browser that comes from `origin` may connect. Without an Origin header no browser is involved.
+/// `allowed` empty: all. Scheme and host are compared without regard to case.
+bool origin_allowed(std::string_view origin, const std::vector<std::string>& allowed);
+
+/// Pass-through: `{tenant}`, `{table}` and `{hashId}` in `key_template` replaced, each once from left to
+/// right, so that what a client sends can't bring in a placeholder of its own.
+std::string templated_key(std::string_view key_template, std::string_view tenant, std::string_view table,
+                          std::string_view hash_id);
+
+}  // namespace tidegate::session
