@@ -68,9 +68,14 @@ class HubTest : public ::testing::Test {
     hub->on_event(event);
   }
 
+  /// Answers the last question of the subscription.
   void caught_up(SubscriptionId id, std::uint64_t up_to, std::vector<feed::FrameRun> runs = {},
                  bool live = true) {
-    hub->on_event(feed::CaughtUp{id, std::move(runs), FeedSeq(up_to), live});
+    FeedSeq after;
+    for (const auto& asked : commands_of<feed::CatchUpCommand>()) {
+      if (asked.subscription == id) after = asked.after;
+    }
+    hub->on_event(feed::CaughtUp{id, after, std::move(runs), FeedSeq(up_to), live});
   }
 
   /// Accepted, an empty snapshot and nothing missed.
@@ -451,7 +456,8 @@ TEST_F(HubTest, c2_c3_random_stalls_lose_and_double_nothing) {
       const std::uint64_t to = std::min<std::uint64_t>(log.size(), from + 1 + random() % 4);
       std::vector<feed::FrameRun> runs(log.begin() + static_cast<std::ptrdiff_t>(from),
                                        log.begin() + static_cast<std::ptrdiff_t>(to));
-      caught_up(catch_up->subscription, to, std::move(runs), to == log.size());
+      hub->on_event(feed::CaughtUp{catch_up->subscription, catch_up->after, std::move(runs), FeedSeq(to),
+                                   to == log.size()});
     }
   };
   const auto drain = [&](SessionId session) {
