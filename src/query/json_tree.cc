@@ -82,8 +82,17 @@ class TreeBuilder {
 
 }  // namespace
 
-Result<Json> parse_json_tree(std::string_view text) {
-  boost::json::basic_parser<TreeBuilder> parser{boost::json::parse_options{}};
+const Json* Json::find(std::string_view name) const {
+  for (const auto& [key, value] : members) {
+    if (key == name) return &value;
+  }
+  return nullptr;
+}
+
+Result<Json> parse_json_tree(std::string_view text, std::size_t depth_max) {
+  boost::json::parse_options options;
+  options.max_depth = depth_max;
+  boost::json::basic_parser<TreeBuilder> parser{options};
   error_code code;
   const std::size_t read = parser.write_some(false, text.data(), text.size(), code);
   if (!code && read < text.size()) code = boost::json::error::extra_data;

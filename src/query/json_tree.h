@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,9 +17,12 @@ struct Json {
   std::string text;                                   ///< `true`/`false`, the digits, the string
   std::vector<Json> items;                            ///< of an array
   std::vector<std::pair<std::string, Json>> members;  ///< of an object, in order, doubles too
+
+  /// The first member of that name, or null.
+  [[nodiscard]] const Json* find(std::string_view name) const;
 };
 
-/// Strict JSON, at most 32 levels deep. The error (`invalid`) says where.
-Result<Json> parse_json_tree(std::string_view text);
+/// Strict JSON, at most `depth_max` levels deep. The error (`invalid`) says where.
+Result<Json> parse_json_tree(std::string_view text, std::size_t depth_max = 32);
 
 }  // namespace tidegate::query

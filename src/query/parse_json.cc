@@ -33,13 +33,6 @@ Status check_members(const Json& object, std::string_view path,
   return {};
 }
 
-const Json* member(const Json& object, std::string_view name) {
-  for (const auto& [key, value] : object.members) {
-    if (key == name) return &value;
-  }
-  return nullptr;
-}
-
 Result<ParsedLiteral> read_literal(const Json& value, const std::string& path) {
   switch (value.kind) {
     case Json::Kind::null:
@@ -64,13 +57,13 @@ std::string_view operand_field(Op op) {
 Status read_values(const Json& object, const std::string& path, ParsedComparison& comparison) {
   const std::string_view wanted = operand_field(comparison.op);
   for (const std::string_view field : {"value", "values"}) {
-    const bool given = member(object, field) != nullptr;
+    const bool given = object.find(field) != nullptr;
     if (given == (field == wanted)) continue;
     return invalid(path,
                    fmt::format("`{}` {} `{}`", op_text(comparison.op), given ? "takes no" : "needs", field));
   }
   if (wanted.empty()) return {};
-  const Json& operand = *member(object, wanted);
+  const Json& operand = *object.find(wanted);
   if (comparison.op != Op::in) {
     auto literal = read_literal(operand, path + ".value");
     if (!literal) return literal.error();
@@ -90,10 +83,10 @@ Result<ParsedComparison> read_comparison(const Json& object, const std::string& 
   if (auto status = check_members(object, path, {"column", "op", "value", "values"}); !status)
     return status.error();
   ParsedComparison comparison;
-  const Json* column = member(object, "column");
+  const Json* column = object.find("column");
   if (!column || column->kind != Json::Kind::string) return invalid(path + ".column", "must be a string");
   comparison.column = column->text;
-  const Json* op = member(object, "op");
+  const Json* op = object.find("op");
   if (!op || op->kind != Json::Kind::string) return invalid(path + ".op", "must be a string");
   const auto parsed = parse_op(op->text);
   if (!parsed) {
@@ -123,14 +116,14 @@ Result<ParsedQuery> parse_json(std::string_view json) {
   if (auto status = check_members(*tree, "query", {"table", "columns", "where"}); !status)
     return status.error();
   ParsedQuery query;
-  if (const Json* table = member(*tree, "table")) {
+  if (const Json* table = tree->find("table")) {
     if (table->kind != Json::Kind::string) return invalid("query.table", "must be a string");
     query.table = table->text;
   }
-  if (const Json* columns = member(*tree, "columns")) {
+  if (const Json* columns = tree->find("columns")) {
     if (auto status = read_columns(*columns, query); !status) return status.error();
   }
-  if (const Json* where = member(*tree, "where")) {
+  if (const Json* where = tree->find("where")) {
     if (where->kind != Json::Kind::array) return invalid("query.where", "must be an array");
     for (std::size_t i = 0; i < where->items.size(); ++i) {
       auto comparison = read_comparison(where->items[i], fmt::format("query.where[{}]", i));

@@ -1,0 +1,109 @@
+#include <flatbuffers/flatbuffers.h>
+#include <fmt/format.h>
+
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "query/query.h"
+#include "query/utf8.h"
+#include "schemas/query_generated.h"
+
+namespace tidegate::query {
+namespace {
+
+Error invalid(std::string_view path, std::string_view message) {
+  return {Fault::invalid, fmt::format("{}: {}", path, message)};
+}
+
+/// The schema's enums and ours have the same order; a number above them is a newer client's.
+std::optional<Op> read_op(fb::Op op) {
+  if (static_cast<unsigned>(op) > static_cast<unsigned>(fb::Op::MAX)) return std::nullopt;
+  return static_cast<Op>(op);
+}
+static_assert(static_cast<int>(fb::Op::in) == static_cast<int>(Op::in) && fb::Op::MAX == fb::Op::in);
+static_assert(static_cast<int>(fb::Op::is_null) == static_cast<int>(Op::is_null));
+static_assert(static_cast<int>(fb::LiteralKind::string) == static_cast<int>(ParsedLiteral::Kind::string));
+static_assert(static_cast<int>(fb::LiteralKind::number) == static_cast<int>(ParsedLiteral::Kind::number));
+
+/// FlatBuffers' verifier knows nothing of UTF-8, and names end up in messages.
+Result<std::string> read_string(const flatbuffers::String* string, const std::string& path) {
+  if (string == nullptr) return std::string();
+  std::string text = string->str();
+  if (!storable_text(text)) return invalid(path, "is not UTF-8, or holds a NUL");
+  return text;
+}
+
+Result<ParsedLiteral> read_literal(const fb::Literal& literal, const std::string& path) {
+  if (static_cast<unsigned>(literal.kind()) > static_cast<unsigned>(fb::LiteralKind::MAX)) {
+    return invalid(path, fmt::format("kind {} is not known", static_cast<unsigned>(literal.kind())));
+  }
+  ParsedLiteral parsed;
+  parsed.kind = static_cast<ParsedLiteral::Kind>(literal.kind());
+  if (parsed.kind == ParsedLiteral::Kind::null) return parsed;
+  if (literal.text() == nullptr) return invalid(path, "needs `text`");
+  auto text = read_string(literal.text(), path + ".text");
+  if (!text) return text.error();
+  parsed.text = std::move(*text);
+  if (parsed.kind == ParsedLiteral::Kind::boolean && parsed.text != "true" && parsed.text != "false") {
+    return invalid(path + ".text", "must be true or false");
+  }
+  return parsed;
+}
+
+Result<ParsedComparison> read_condition(const fb::Condition& condition, const std::string& path) {
+  ParsedComparison comparison;
+  auto column = read_string(condition.column(), path + ".column");
+  if (!column) return column.error();
+  comparison.column = std::move(*column);
+  const auto op = read_op(condition.op());
+  if (!op)
+    return invalid(path + ".op", fmt::format("{} is not known", static_cast<unsigned>(condition.op())));
+  comparison.op = *op;
+  const auto* values = condition.values();
+  for (std::uint32_t i = 0; values != nullptr && i < values->size(); ++i) {
+    auto literal = read_literal(*values->Get(i), fmt::format("{}.values[{}]", path, i));
+    if (!literal) return literal.error();
+    comparison.values.push_back(std::move(*literal));
+  }
+  return comparison;
+}
+
+Result<ParsedQuery> read_query(const fb::Query& buffer) {
+  ParsedQuery query;
+  auto table = read_string(buffer.table(), "query.table");
+  if (!table) return table.error();
+  query.table = std::move(*table);
+  const auto* columns = buffer.columns();
+  for (std::uint32_t i = 0; columns != nullptr && i < columns->size(); ++i) {
+    auto column = read_string(columns->Get(i), fmt::format("query.columns[{}]", i));
+    if (!column) return column.error();
+    query.columns.push_back(std::move(*column));
+  }
+  const auto* where = buffer.where();
+  for (std::uint32_t i = 0; where != nullptr && i < where->size(); ++i) {
+    auto comparison = read_condition(*where->Get(i), fmt::format("query.where[{}]", i));
+    if (!comparison) return comparison.error();
+    query.where.push_back(std::move(*comparison));
+  }
+  return query;
+}
+
+}  // namespace
+
+Result<ParsedQuery> parse_flatbuffer(std::string_view bytes) {
+  // Scalars are read in place, so the copy is aligned; the bounds keep a small buffer from standing for a
+  // huge query (offsets may share their targets).
+  constexpr std::size_t kTablesMax = 20'000;
+  constexpr std::size_t kDepthMax = 8;
+  std::vector<std::uint64_t> aligned((bytes.size() + 7) / 8);
+  if (!bytes.empty()) std::memcpy(aligned.data(), bytes.data(), bytes.size());
+  const auto* data = reinterpret_cast<const std::uint8_t*>(aligned.data());
+  flatbuffers::Verifier verifier(data, bytes.size(), kDepthMax, kTablesMax);
+  if (bytes.empty() || !fb::VerifyQueryBuffer(verifier)) {
+    return invalid("query", "the bytes are no FlatBuffer of schemas/query.fbs");
+  }
+  return read_query(*fb::GetQuery(data));
+}
+
+}  // namespace tidegate::query

@@ -1,0 +1,125 @@
+// The second way in: bytes are verified before they are read, and what they say is checked like any client's
+// input.
+#include <flatbuffers/flatbuffers.h>
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "query/testing.h"
+#include "schemas/query_generated.h"
+
+namespace tidegate::query {
+namespace {
+
+std::string finished(flatbuffers::FlatBufferBuilder& builder, flatbuffers::Offset<fb::Query> query) {
+  builder.Finish(query);
+  return {reinterpret_cast<const char*>(builder.GetBufferPointer()), builder.GetSize()};
+}
+
+std::string example() {
+  flatbuffers::FlatBufferBuilder builder;
+  const std::vector literals = {fb::CreateLiteralDirect(builder, fb::LiteralKind::string, "open"),
+                                fb::CreateLiteralDirect(builder, fb::LiteralKind::number, "1.50"),
+                                fb::CreateLiteralDirect(builder, fb::LiteralKind::boolean, "true"),
+                                fb::CreateLiteral(builder)};
+  const std::vector conditions = {fb::CreateConditionDirect(builder, "status", fb::Op::in, &literals),
+                                  fb::CreateConditionDirect(builder, "gone", fb::Op::is_null)};
+  const std::vector columns = {builder.CreateString("id"), builder.CreateString("title")};
+  return finished(builder, fb::CreateQueryDirect(builder, "shop.orders", &columns, &conditions));
+}
+
+std::string with_condition(const char* column, fb::Op op, fb::LiteralKind kind, const char* text) {
+  flatbuffers::FlatBufferBuilder builder;
+  const std::vector literals = {fb::CreateLiteralDirect(builder, kind, text)};
+  const std::vector conditions = {fb::CreateConditionDirect(builder, column, op, &literals)};
+  return finished(builder, fb::CreateQueryDirect(builder, "t", nullptr, &conditions));
+}
+
+std::string fault(const std::string& bytes) {
+  const auto query = parse_flatbuffer(bytes);
+  return query ? "no error" : query.error().message;
+}
+
+TEST(ParseFlatbufferTest, reads_every_field) {
+  const auto query = parse_flatbuffer(example());
+  ASSERT_TRUE(query.ok()) << query.error().message;
+  EXPECT_EQ(query->table, "shop.orders");
+  EXPECT_EQ(query->columns, (std::vector<std::string>{"id", "title"}));
+  ASSERT_EQ(query->where.size(), 2u);
+  const ParsedComparison& in = query->where[0];
+  EXPECT_EQ(in.column, "status");
+  EXPECT_EQ(in.op, Op::in);
+  ASSERT_EQ(in.values.size(), 4u);
+  EXPECT_EQ(in.values[0].kind, ParsedLiteral::Kind::string);
+  EXPECT_EQ(in.values[0].text, "open");
+  EXPECT_EQ(in.values[1].kind, ParsedLiteral::Kind::number);
+  EXPECT_EQ(in.values[1].text, "1.50");
+  EXPECT_EQ(in.values[2].kind, ParsedLiteral::Kind::boolean);
+  EXPECT_EQ(in.values[3].kind, ParsedLiteral::Kind::null);
+  EXPECT_EQ(query->where[1].op, Op::is_null);
+  EXPECT_TRUE(query->where[1].values.empty());
+}
+
+TEST(ParseFlatbufferTest, an_empty_query_means_all) {
+  flatbuffers::FlatBufferBuilder builder;
+  const auto query = parse_flatbuffer(finished(builder, fb::CreateQuery(builder)));
+  ASSERT_TRUE(query.ok());
+  EXPECT_TRUE(query->table.empty() && query->columns.empty() && query->where.empty());
+}
+
+TEST(ParseFlatbufferTest, the_bytes_need_no_alignment) {
+  const std::string bytes = example();
+  for (std::size_t shift = 0; shift < 8; ++shift) {
+    const std::string moved = std::string(shift, 'x') + bytes;
+    EXPECT_TRUE(parse_flatbuffer(std::string_view(moved).substr(shift)).ok()) << shift;
+  }
+}
+
+TEST(ParseFlatbufferTest, wrong_contents_are_named) {
+  using Kind = fb::LiteralKind;
+  EXPECT_EQ(fault(with_condition("a", static_cast<fb::Op>(9), Kind::number, "1")),
+            "query.where[0].op: 9 is not known");
+  EXPECT_EQ(fault(with_condition("a", fb::Op::eq, static_cast<Kind>(4), "1")),
+            "query.where[0].values[0]: kind 4 is not known");
+  EXPECT_EQ(fault(with_condition("a", fb::Op::eq, Kind::boolean, "yes")),
+            "query.where[0].values[0].text: must be true or false");
+  EXPECT_EQ(fault(with_condition("a", fb::Op::eq, Kind::number, nullptr)),
+            "query.where[0].values[0]: needs `text`");
+  EXPECT_EQ(fault(with_condition("a\xff", fb::Op::eq, Kind::number, "1")),
+            "query.where[0].column: is not UTF-8, or holds a NUL");
+  EXPECT_EQ(fault(with_condition("a", fb::Op::eq, Kind::string, "\xc0\x80")),
+            "query.where[0].values[0].text: is not UTF-8, or holds a NUL");
+}
+
+TEST(ParseFlatbufferTest, a_table_that_is_used_too_often_is_refused) {
+  flatbuffers::FlatBufferBuilder builder;
+  const auto literal = fb::CreateLiteralDirect(builder, fb::LiteralKind::number, "1");
+  const std::vector literals(30'000, literal);  // one table, many offsets
+  const std::vector conditions = {fb::CreateConditionDirect(builder, "a", fb::Op::in, &literals)};
+  EXPECT_FALSE(
+      parse_flatbuffer(finished(builder, fb::CreateQueryDirect(builder, "t", nullptr, &conditions))).ok());
+}
+
+TEST(ParseFlatbufferTest, other_bytes_are_refused_and_never_crash) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed);
+  EXPECT_EQ(fault(""), "query: the bytes are no FlatBuffer of schemas/query.fbs");
+  EXPECT_EQ(fault("{\"table\":\"t\"}"), "query: the bytes are no FlatBuffer of schemas/query.fbs");
+  const std::string good = example();
+  for (std::size_t size = 0; size < good.size(); ++size) {
+    const auto query = parse_flatbuffer(std::string_view(good).substr(0, size));
+    EXPECT_TRUE(query.ok() || query.error().fault == Fault::invalid);
+  }
+  for (int round = 0; round < 50'000; ++round) {
+    std::string bytes = good;
+    for (int count = static_cast<int>(random() % 4); count >= 0; --count) {
+      bytes[random() % bytes.size()] = static_cast<char>(random());
+    }
+    const auto query = parse_flatbuffer(bytes);
+    EXPECT_TRUE(query.ok() || query.error().fault == Fault::invalid);
+  }
+}
+
+}  // namespace
+}  // namespace tidegate::query
