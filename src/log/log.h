@@ -16,15 +16,15 @@
 
 namespace tidegate::log {
 
-/// What a record is (docs/PROTOCOL.md, "The log's records"). On the wire an absent `kind` is a diff, the others are
-/// their names as text.
+/// What a record is (docs/PROTOCOL.md, "The log's records"). On the wire an absent `kind` is a diff, the
+/// others are their names as text.
 enum class Kind : std::uint8_t { diff, active, closed, progress, schema, reset, state };
 
 inline constexpr std::uint32_t kFlagLastPart = 1;
 inline constexpr std::uint16_t kFormat = 1;
 
-/// A record's headers. What is absent in the log is absent here; a header of the wrong size counts as absent and sets
-/// `malformed`.
+/// A record's headers. What is absent in the log is absent here; a header of the wrong size counts as absent
+/// and sets `malformed`.
 struct Headers {
   std::optional<Lsn> lsn;
   std::optional<Xid> xid;
@@ -67,13 +67,15 @@ struct Start {
   Offset offset;
 };
 
-/// Follows some partitions. One thread uses it, but `wake` which is for any. Errors of `read`: `lost` where a position
-/// is out of the log's range or the topic was made anew (the caller resets and seeks), `unavailable` where the broker
-/// can't be reached (the reader goes on trying; call again), `fatal` where the partition count changed.
+/// Follows some partitions. One thread uses it, but `wake` which is for any. Errors of `read`: `lost` where a
+/// position is out of the log's range or the topic was made anew (the caller resets and seeks), `unavailable`
+/// where the broker can't be reached (the reader goes on trying; call again), `fatal` where the partition
+/// count changed.
 class Reader {
  public:
   virtual ~Reader() = default;
-  /// Waits for at most `wait`, or until woken, for at most about `bytes_max` of records. An empty batch is normal.
+  /// Waits for at most `wait`, or until woken, for at most about `bytes_max` of records. An empty batch is
+  /// normal.
   virtual Result<Batch> read(std::chrono::milliseconds wait, std::size_t bytes_max) = 0;
   virtual Status seek(Start start) = 0;
   /// Makes a waiting or the next `read` return soon.
@@ -88,13 +90,14 @@ struct Append {
   Headers headers;
 };
 
-/// Writes, in the order of the calls, idempotently, with all acknowledgements. One thread appends; the rest is for any.
+/// Writes, in the order of the calls, idempotently, with all acknowledgements. One thread appends; the rest
+/// is for any.
 class Appender {
  public:
   virtual ~Appender() = default;
-  /// Takes the record and returns its number, from 1. Blocks while the writer's own bounded queue is full (the memory
-  /// log never blocks: it drops its oldest records). `acknowledged` is called on a thread of the log's with the
-  /// record's offset.
+  /// Takes the record and returns its number, from 1. Blocks while the writer's own bounded queue is full
+  /// (the memory log never blocks: it drops its oldest records). `acknowledged` is called on a thread of the
+  /// log's with the record's offset.
   virtual Result<std::uint64_t> append(Append record, std::function<void(Offset)> acknowledged = {}) = 0;
   /// The highest n so that the appends 1 to n are all acknowledged.
   [[nodiscard]] virtual std::uint64_t acknowledged() const = 0;
@@ -115,8 +118,9 @@ class Log {
   virtual Result<Watermarks> watermarks(Partition partition) = 0;
   virtual Result<std::unique_ptr<Reader>> open_reader(const std::vector<Start>& starts) = 0;
   virtual Result<std::unique_ptr<Appender>> open_appender() = 0;
-  /// For managed topics, which are ordered by (generation, LSN): the first offset of a record above `lsn` of that or a
-  /// later generation, the end if there is none (rule 12). `lost` if records above `lsn` may have left the log.
+  /// For managed topics, which are ordered by (generation, LSN): the first offset of a record above `lsn` of
+  /// that or a later generation, the end if there is none (rule 12). `lost` if records above `lsn` may have
+  /// left the log.
   virtual Result<Offset> seek(Partition partition, Generation generation, Lsn lsn) = 0;
   /// Whether the log can be reached now: for /readyz. Cheap, cached for a second.
   virtual Status reachable() = 0;
