@@ -154,8 +154,8 @@ Status Reign::reshaped(const Reshaped& reshaped) {
     end_activation(unbound.key, unbound.activation, false);
     if (auto done = refuse(unbound.key, "schema_changed", unbound.message); !done) return done;
   }
-  for (const auto& retyped : reshaped.retyped) {
-    if (auto done = writer_->reset(retyped, watermark_.position(), {}, "a column's type changed"); !done)
+  for (const auto& rekeyed : reshaped.rekeyed) {
+    if (auto done = writer_->reset(rekeyed, watermark_.position(), {}, "the table's key changed"); !done)
       return done;
     probe_.reset();
   }

@@ -29,7 +29,9 @@ Status Reign::start() {
   if (auto done = decide_epoch(); !done) return done;
   if (auto done = enthrone(); !done) return done;
   if (auto done = fence(); !done) return done;
-  return inherit();
+  auto inherited = inherit();
+  owner_.release();  // the loop may be another thread's
+  return inherited;
 }
 
 Status Reign::await(std::string_view what, Steps timeout, const std::function<bool()>& done) {

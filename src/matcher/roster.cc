@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <set>
 
 namespace tidegate::matcher {
 
@@ -20,17 +19,10 @@ bool same_shape(const query::TableSchema& a, const query::TableSchema& b) {
                     });
 }
 
-/// The columns that a query shows or compares, as `name type`.
-std::set<std::string> named_columns(const query::Query& query) {
-  std::set<std::string> named;
-  const auto add = [&](int index) {
-    const auto& column = query.table().columns[static_cast<std::size_t>(index)];
-    named.insert(column.name + ' ' + std::string(query::type_name(column.type)) + ' ' +
-                 std::string(query::type_name(column.element)));
-  };
-  for (int index : query.columns()) add(index);
-  for (const auto& comparison : query.where()) add(comparison.column);
-  return named;
+std::vector<std::string> key_columns(const query::TableSchema& table) {
+  std::vector<std::string> names;
+  for (int index : table.key) names.push_back(table.columns[static_cast<std::size_t>(index)].name);
+  return names;
 }
 
 }  // namespace
@@ -97,10 +89,10 @@ Reshaped Roster::reshape(const Table& table) {
       matched_.erase(number);
       continue;
     }
-    const bool retyped = named_columns(*matched.query) != named_columns(**bound);
+    const bool rekeyed = key_columns(matched.query->table()) != key_columns(*table);
     matched.query = std::move(*bound);
     index_.add(number, matched.query);
-    if (retyped) reshaped.retyped.push_back(matched);
+    if (rekeyed) reshaped.rekeyed.push_back(matched);
   }
   return reshaped;
 }

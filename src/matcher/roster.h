@@ -39,7 +39,7 @@ struct Reshaped {
     std::string message;
   };
   std::vector<Unbound> unbound;  ///< removed from the roster
-  std::vector<Matched> retyped;  ///< go on, but a column that they name has another type
+  std::vector<Matched> rekeyed;  ///< go on, but their rows are told apart by other columns
 };
 
 /// The queries that are matched in this reign, and the index over them. It keeps all queries of a table bound

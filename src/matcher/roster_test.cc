@@ -1,0 +1,280 @@
+// Invariants: the net changes of a transaction, applied to a query's result before it, give the result after
+// it; each key stands once; an insert's key was absent, an update's and a remove's present; an update changes
+// something (rule 25).
+
+#include "matcher/roster.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+
+#include "matcher/testing.h"
+
+namespace tidegate::matcher {
+namespace {
+
+using protocol::ChangeKind;
+using Held = std::map<std::string, std::string>;  // key JSON -> row JSON
+
+Matched matched(const std::string& key, std::shared_ptr<const query::Query> query) {
+  return {.key = key,
+          .partition = Partition(0),
+          .hash = query->hash(),
+          .canonical = query->canonical(),
+          .activation = Activation(1),
+          .query = query};
+}
+
+Held result(const query::Query& query, const std::vector<query::Row>& table) {
+  Held result;
+  for (const auto& row : table) {
+    if (!query.matches(row)) continue;
+    std::string key, json;
+    query.append_key_json(key, row);
+    query.append_row_json(json, row);
+    result[key] = json;
+  }
+  return result;
+}
+
+/// Applies strictly: what does not fit fails the test.
+void apply(const Net& net, Held& result) {
+  if (net.replaces()) result.clear();
+  std::map<std::string, int> seen;
+  for (const auto& change : net.changes()) {
+    EXPECT_EQ(++seen[change.key], 1) << "key twice: " << change.key;
+    switch (change.kind) {
+      case ChangeKind::insert:
+        EXPECT_FALSE(result.contains(change.key)) << change.key;
+        result[change.key] = change.row;
+        break;
+      case ChangeKind::update:
+        EXPECT_TRUE(result.contains(change.key)) << change.key;
+        EXPECT_NE(result[change.key], change.row);
+        result[change.key] = change.row;
+        break;
+      case ChangeKind::remove:
+        EXPECT_EQ(result.erase(change.key), 1U) << change.key;
+        EXPECT_TRUE(change.row.empty());
+        break;
+    }
+  }
+}
+
+/// A table and random statements on it, which tell the changes that they make.
+struct Table {
+  std::vector<query::Row> rows;
+  std::mt19937_64& random;
+
+  int free_id() {
+    for (;;) {
+      const int id = static_cast<int>(pick(random, 12));
+      const auto taken = [&](const query::Row& row) { return row[0] == std::to_string(id); };
+      if (std::none_of(rows.begin(), rows.end(), taken)) return id;
+    }
+  }
+  query::Row& any() { return rows[pick(random, rows.size())]; }
+
+  void replace(query::Row& row, query::Row with, std::vector<source::Change>& changes) {
+    changes.push_back(updated(row, with));
+    row = std::move(with);
+  }
+  void statement(std::vector<source::Change>& changes) {
+    const auto what = pick(random, 40);
+    if (what == 0) {
+      changes.push_back(truncated());
+      rows.clear();
+    } else if (rows.size() < 3 || (what < 10 && rows.size() < 9)) {
+      rows.push_back(random_order(random, free_id()));
+      changes.push_back(inserted(rows.back()));
+    } else if (what < 18) {
+      auto victim = rows.begin() + static_cast<std::ptrdiff_t>(pick(random, rows.size()));
+      changes.push_back(removed(*victim));
+      rows.erase(victim);
+    } else if (what < 30) {
+      query::Row& row = any();
+      replace(row, random_order(random, std::stoi(*row[0])), changes);
+    } else if (what < 36) {
+      replace(any(), random_order(random, free_id()), changes);
+    } else {
+      swap_keys(any(), any(), changes);
+    }
+  }
+  /// As a deferrable key allows: for a moment two rows have one key.
+  void swap_keys(query::Row& a, query::Row& b, std::vector<source::Change>& changes) {
+    if (&a == &b) return;
+    query::Row new_a = a, new_b = b;
+    std::swap(new_a[0], new_b[0]);
+    replace(a, new_a, changes);
+    replace(b, new_b, changes);
+  }
+};
+
+TEST(Roster, NetChangesTurnTheResultBeforeIntoTheResultAfter) {
+  const std::uint64_t seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  Roster roster;
+  std::map<std::string, std::shared_ptr<const query::Query>> queries;
+  for (int i = 0; i < 30; ++i) {
+    const std::string key = "q" + std::to_string(i);
+    queries[key] = random_query(random);
+    roster.add(matched(key, queries[key]));
+  }
+  Table table{{}, random};
+  for (std::uint64_t lsn = 1; lsn < 1'500; ++lsn) {
+    std::map<std::string, Held> results;
+    for (const auto& [key, query] : queries) results[key] = result(*query, table.rows);
+    std::vector<source::Change> changes;
+    for (auto count = 1 + pick(random, 8); count > 0; --count) table.statement(changes);
+    const auto committed = transaction(lsn, lsn, std::move(changes));
+    Roster::Tally tally;
+    std::vector<Reshaped> reshaped;
+    for (const auto& effect : roster.match(committed, tally, reshaped)) {
+      apply(effect.net, results[effect.matched->key]);
+    }
+    for (const auto& [key, query] : queries) {
+      ASSERT_EQ(results[key], result(*query, table.rows)) << query->canonical() << " at " << lsn;
+    }
+    ASSERT_TRUE(reshaped.empty());
+  }
+}
+
+class OneQuery : public testing::Test {
+ protected:
+  std::vector<Effect> match(std::vector<source::Change> changes) {
+    committed_ = transaction(10, 1, std::move(changes));
+    reshaped_.clear();
+    return roster_.match(committed_, tally_, reshaped_);
+  }
+  std::vector<protocol::RowChange> changes(std::vector<source::Change> of) {
+    auto effects = match(std::move(of));
+    return effects.empty() ? std::vector<protocol::RowChange>{} : effects.front().net.changes();
+  }
+  void watch(std::string_view json) { roster_.add(matched("q", orders_query(json))); }
+
+  Roster roster_;
+  Roster::Tally tally_;
+  std::vector<Reshaped> reshaped_;
+  source::Transaction committed_;
+};
+
+constexpr std::string_view kEu =
+    R"({"columns":["id","region"],"where":[{"column":"region","op":"=","value":"eu"}]})";
+
+TEST_F(OneQuery, ARowThatLeavesTheResultShowsItsKeyOnly) {
+  watch(kEu);
+  const auto net = changes({updated(order(1, "eu", "1"), order(1, "us", "2", "secret"))});
+  ASSERT_EQ(net.size(), 1U);
+  EXPECT_EQ(net[0].kind, ChangeKind::remove);
+  EXPECT_EQ(net[0].key, "[1]");
+  EXPECT_TRUE(net[0].row.empty());
+}
+
+TEST_F(OneQuery, ARowThatEntersIsAnInsertOfTheWholeRow) {
+  watch(kEu);
+  const auto net = changes({updated(order(1, "us", "1"), order(1, "eu", "2"))});
+  ASSERT_EQ(net.size(), 1U);
+  EXPECT_EQ(net[0].kind, ChangeKind::insert);
+  EXPECT_EQ(net[0].row, R"({"id":1,"region":"eu"})");
+}
+
+TEST_F(OneQuery, AChangedKeyIsARemoveAndAnInsert) {
+  watch(kEu);
+  const auto net = changes({updated(order(1, "eu", "1"), order(2, "eu", "1"))});
+  ASSERT_EQ(net.size(), 2U);
+  EXPECT_EQ(net[0].kind, ChangeKind::remove);
+  EXPECT_EQ(net[1].kind, ChangeKind::insert);
+  EXPECT_EQ(net[1].key, "[2]");
+}
+
+TEST_F(OneQuery, WhatTheProjectionDoesNotShowIsNoChange) {
+  watch(kEu);
+  EXPECT_TRUE(changes({updated(order(1, "eu", "1", "a"), order(1, "eu", "2", "b"))}).empty());
+  EXPECT_TRUE(changes({inserted(order(3, "eu", "1")), removed(order(3, "eu", "1"))}).empty());
+  EXPECT_TRUE(changes({removed(order(4, "eu", "1")), inserted(order(4, "eu", "9"))}).empty());
+}
+
+TEST_F(OneQuery, TruncateReplacesTheResultByWhatFollowsIt) {
+  watch(kEu);
+  const auto effects =
+      match({inserted(order(1, "eu", "1")), truncated(), inserted(order(2, "eu", "1")),
+             inserted(order(3, "us", "1")), inserted(order(4, "eu", "1")), removed(order(4, "eu", "1"))});
+  ASSERT_EQ(effects.size(), 1U);
+  EXPECT_TRUE(effects[0].net.replaces());
+  const auto net = effects[0].net.changes();
+  ASSERT_EQ(net.size(), 1U);
+  EXPECT_EQ(net[0].key, "[2]");
+  EXPECT_EQ(net[0].kind, ChangeKind::insert);
+}
+
+TEST_F(OneQuery, AChangeWithoutItsOldRowResetsInsteadOfGuessing) {
+  watch(kEu);
+  source::Change change{orders(), source::ChangeKind::update, {}, order(1, "eu", "1")};
+  const auto effects = match({change});
+  ASSERT_EQ(effects.size(), 1U);
+  EXPECT_FALSE(effects[0].reset.empty());
+}
+
+source::Change reshaped_insert(const std::shared_ptr<query::TableSchema>& shape, query::Row row) {
+  return {shape, source::ChangeKind::insert, {}, std::move(row)};
+}
+
+TEST_F(OneQuery, GoesOnUnderANewShapeThatLeavesItsColumnsAlone) {
+  watch(kEu);
+  auto shape = orders_schema();
+  shape->columns.insert(shape->columns.begin() + 1, shape->columns[3]);
+  shape->columns[1].name = "note";
+  const auto effects = match({reshaped_insert(shape, {"1", "n", "eu", "2", "t"})});
+  ASSERT_EQ(effects.size(), 1U);
+  EXPECT_EQ(effects[0].net.changes()[0].row, R"({"id":1,"region":"eu"})");
+  ASSERT_EQ(reshaped_.size(), 1U);
+  EXPECT_TRUE(reshaped_[0].unbound.empty());
+  EXPECT_EQ(effects[0].reset, "");
+}
+
+TEST_F(OneQuery, IsResetWhereTheShapeChangesInsideItsTransaction) {
+  watch(kEu);
+  auto shape = orders_schema();
+  shape->columns.push_back(shape->columns[3]);
+  shape->columns[4].name = "note";
+  const auto effects =
+      match({inserted(order(1, "eu", "1")), reshaped_insert(shape, {"2", "eu", "2", "t", "n"})});
+  ASSERT_EQ(effects.size(), 1U);
+  EXPECT_FALSE(effects[0].reset.empty());
+}
+
+TEST_F(OneQuery, IsUnboundByAShapeThatLacksItsColumn) {
+  watch(kEu);
+  auto shape = orders_schema();
+  shape->columns[1].name = "area";
+  EXPECT_TRUE(match({inserted(order(1, "eu", "1")), reshaped_insert(shape, {"2", "eu", "2", "t"})}).empty());
+  ASSERT_EQ(reshaped_.size(), 1U);
+  ASSERT_EQ(reshaped_[0].unbound.size(), 1U);
+  EXPECT_EQ(reshaped_[0].unbound[0].key, "q");
+  EXPECT_EQ(roster_.size(), 0U);
+}
+
+TEST_F(OneQuery, IsToldWhenItsRowsAreToldApartByOtherColumns) {
+  roster_.add(matched("q", orders_query(R"({"columns":["id","region"]})")));
+  auto shape = orders_schema();
+  shape->key = {1};
+  const auto reshaped = roster_.reshape(shape);
+  ASSERT_EQ(reshaped.rekeyed.size(), 1U);
+}
+
+TEST_F(OneQuery, ANewQueryIsBoundToTheShapeThatTheStreamHas) {
+  watch(kEu);
+  auto shape = orders_schema();
+  shape->columns.push_back(shape->columns[3]);
+  shape->columns[4].name = "note";
+  ASSERT_TRUE(match({reshaped_insert(shape, {"2", "us", "2", "t", "n"})}).empty());
+  // The catalogue is behind the stream here, or ahead of it: what counts is what the rows look like.
+  auto bound = roster_.bind(orders_query(R"({"columns":["id"]})")->canonical(), query::Catalogue({orders()}));
+  ASSERT_TRUE(bound.ok());
+  EXPECT_EQ((*bound)->table().columns.size(), 5U);
+}
+
+}  // namespace
+}  // namespace tidegate::matcher
