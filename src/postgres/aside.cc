@@ -1,0 +1,128 @@
+#include "postgres/aside.h"
+
+#include <libpq-fe.h>
+
+#include "postgres/lsn.h"
+
+namespace tidegate::postgres {
+namespace {
+
+constexpr const char* kVisibility = "select pg_current_snapshot()::text, pg_current_wal_insert_lsn()";
+// Transactional, because only a commit makes the server write its WAL out at once: a message outside of a
+// transaction may wait for somebody else's flush. synchronous_commit is pinned to local, so no standby is
+// waited for.
+constexpr const char* kNudge = "select pg_logical_emit_message(true, 'tidegate', '')";
+
+}  // namespace
+
+Result<source::Visibility> visibility_of(const Cells& row) {
+  if (row.size() == 2 && row[0] && row[1]) {
+    auto snapshot = XidSnapshot::parse(*row[0]);
+    const auto position = parse_position(*row[1]);
+    if (snapshot && position) return source::Visibility{std::move(*snapshot), inclusive(*position)};
+  }
+  return Error{Fault::fatal, "the server's snapshot or WAL position can't be read"};
+}
+
+std::optional<source::Visibility> Aside::step() {
+  if (state_ == State::closed && wanted() && clock_.steady() >= retry_at_) connect();
+  if (state_ == State::connecting) go_on_connecting();
+  std::optional<source::Visibility> found;
+  if (state_ == State::asking_visibility || state_ == State::nudging) found = read_answer();
+  if (state_ == State::idle && wanted()) send_next();
+  return found;
+}
+
+void Aside::connect() {
+  const auto parameters = connection_parameters(options_, Purpose::ordinary);
+  if (!parameters) return broken();
+  const ParameterArrays arrays(*parameters);
+  connection_.reset(PQconnectStartParams(arrays.names.data(), arrays.values.data(), 0));
+  if (!connection_ || PQstatus(connection_.get()) == CONNECTION_BAD) return broken();
+  silence_notices(connection_.get());
+  give_up_at_ = clock_.steady() + options_.connect_timeout;
+  events_ = POLLOUT;
+  state_ = State::connecting;
+}
+
+void Aside::go_on_connecting() {
+  pollfd ready{PQsocket(connection_.get()), events_, 0};
+  if (::poll(&ready, 1, 0) == 0) {
+    if (clock_.steady() >= give_up_at_) broken();
+    return;
+  }
+  switch (PQconnectPoll(connection_.get())) {
+    case PGRES_POLLING_READING:
+      events_ = POLLIN;
+      break;
+    case PGRES_POLLING_WRITING:
+      events_ = POLLOUT;
+      break;
+    case PGRES_POLLING_OK:
+      PQsetnonblocking(connection_.get(), 1);
+      events_ = POLLIN;
+      failing_since_.reset();
+      state_ = State::idle;
+      break;
+    default:
+      broken();
+  }
+}
+
+void Aside::send_next() {
+  const bool visibility = visibility_wanted_;
+  if (PQsendQuery(connection_.get(), visibility ? kVisibility : kNudge) == 0) return broken();
+  if (PQflush(connection_.get()) != 0) return broken();  // a few bytes into an empty socket
+  state_ = visibility ? State::asking_visibility : State::nudging;
+}
+
+std::optional<source::Visibility> Aside::read_answer() {
+  if (PQconsumeInput(connection_.get()) == 0) {
+    broken();
+    return std::nullopt;
+  }
+  while (PQisBusy(connection_.get()) == 0) {
+    ResultHandle result(PQgetResult(connection_.get()));
+    if (result) {
+      answer_ = std::move(result);
+      continue;
+    }
+    // The answer is complete. A failed one is asked again on a new connection.
+    const ResultHandle answer = std::move(answer_);
+    if (PQresultStatus(answer.get()) != PGRES_TUPLES_OK || PQntuples(answer.get()) != 1) {
+      broken();
+      return std::nullopt;
+    }
+    const bool visibility = state_ == State::asking_visibility;
+    state_ = State::idle;
+    (visibility ? visibility_wanted_ : nudge_wanted_) = false;
+    if (!visibility) return std::nullopt;
+    auto found = visibility_of(cells_of(answer.get(), 0));
+    if (found) return std::move(*found);
+    broken();
+    return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+void Aside::broken() {
+  connection_.reset();
+  answer_.reset();
+  state_ = State::closed;
+  const Steady now = clock_.steady();
+  if (!failing_since_) failing_since_ = now;
+  retry_at_ = now + options_.reconnect_min;
+}
+
+std::optional<pollfd> Aside::interest() const {
+  if (state_ == State::closed || !connection_) return std::nullopt;
+  return pollfd{PQsocket(connection_.get()), events_, 0};
+}
+
+std::optional<Steady> Aside::due() const {
+  if (state_ == State::closed && wanted()) return retry_at_;
+  if (state_ == State::connecting) return give_up_at_;
+  return std::nullopt;
+}
+
+}  // namespace tidegate::postgres

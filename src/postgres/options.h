@@ -1,0 +1,39 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+
+namespace tidegate::postgres {
+
+/// How to reach one database of a PostgreSQL server (14 or newer), and under which names.
+struct Options {
+  /// `postgres://user@host/database`, or any other libpq connection string.
+  std::string url;
+  /// The publication whose tables may be subscribed to.
+  std::string publication = "tidegate";
+  /// A temporary slot gets a random end and dies with its connection (rule 28). A durable one is made by
+  /// `setup`, keeps WAL while nobody reads it, and survives restarts: only with a log that does too.
+  bool temporary_slot = true;
+  /// Lower-case letters, digits and `_`, at most 40 of them.
+  std::string slot = "tidegate";
+  /// All our connections carry it; no `synchronous_standby_names` may name it (rule 2).
+  std::string application_name = "tidegate";
+
+  std::chrono::milliseconds connect_timeout{10'000};
+  /// How long a snapshot waits for its table's lock behind an ALTER.
+  std::chrono::milliseconds lock_timeout{2'000};
+  /// No statement, and no snapshot, takes longer (rule 20).
+  std::chrono::milliseconds statement_timeout{60'000};
+  /// Feedback to the server at least this often; the server cuts a silent client after `wal_sender_timeout`.
+  std::chrono::milliseconds status_interval{10'000};
+  /// `start` gives the reason why the slot is not there yet after so long; called again it goes on waiting.
+  std::chrono::milliseconds slot_wait{60'000};
+  /// Between two attempts to connect again, doubling from the first to the second.
+  std::chrono::milliseconds reconnect_min{100};
+  std::chrono::milliseconds reconnect_max{5'000};
+  /// The stream is dropped where no second connection could be made for so long: a server that shuts down
+  /// waits for our feedback, which waits for an answer that only that connection could bring.
+  std::chrono::milliseconds aside_patience{5'000};
+};
+
+}  // namespace tidegate::postgres

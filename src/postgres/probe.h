@@ -1,0 +1,43 @@
+#pragma once
+
+#include "metrics/metrics.h"
+
+namespace tidegate::postgres {
+
+/// What happens in this module, for the operator. Any thread.
+class Probe {
+ public:
+  explicit Probe(metrics::Registry& registry)
+      : transactions_(
+            registry.counter("tidegate_postgres_transactions_total", "Transactions read from the stream")),
+        changes_(registry.counter("tidegate_postgres_changes_total", "Row changes read from the stream")),
+        refused_(registry.counter("tidegate_postgres_changes_refused_total",
+                                  "Row changes dropped, since nobody may subscribe to their table")),
+        bytes_(registry.counter("tidegate_postgres_stream_bytes_total", "Bytes read from the stream")),
+        breaks_(
+            registry.counter("tidegate_postgres_stream_breaks_total", "Times the stream's connection broke")),
+        snapshots_(registry.counter("tidegate_postgres_snapshots_total", "Snapshots read whole")),
+        snapshot_errors_(
+            registry.counter("tidegate_postgres_snapshot_errors_total", "Snapshots that failed")) {}
+
+  void transaction(std::size_t changes) {
+    transactions_.add();
+    changes_.add(changes);
+  }
+  void refused(std::uint64_t changes) { refused_.add(changes); }
+  void frame(std::size_t bytes) { bytes_.add(bytes); }
+  void stream_broke() { breaks_.add(); }
+  void snapshot_read() { snapshots_.add(); }
+  void snapshot_failed() { snapshot_errors_.add(); }
+
+ private:
+  metrics::Counter& transactions_;
+  metrics::Counter& changes_;
+  metrics::Counter& refused_;
+  metrics::Counter& bytes_;
+  metrics::Counter& breaks_;
+  metrics::Counter& snapshots_;
+  metrics::Counter& snapshot_errors_;
+};
+
+}  // namespace tidegate::postgres

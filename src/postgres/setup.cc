@@ -1,0 +1,168 @@
+#include "postgres/setup.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "postgres/checks.h"
+#include "postgres/refusal.h"
+#include "postgres/tables.h"
+
+namespace tidegate::postgres {
+namespace {
+
+/// One run of setup: keeps the first thing that is wrong and goes on looking.
+class Preparation {
+ public:
+  Preparation(const SetupOptions& options, Connection& connection,
+              const std::function<void(std::string)>& say)
+      : options_(options), database_(options.database), connection_(connection), say_(say) {}
+
+  Status run() {
+    note(check_server(connection_, database_), "the server is fit: it is a primary with wal_level logical");
+    note(check_role(connection_), "the role may read the change stream");
+    publication();
+    tables();
+    slot();
+    return first_;
+  }
+
+ private:
+  void wrong(const Error& error) {
+    say_("NOT READY: " + error.message);
+    if (first_) first_ = error;
+  }
+  void note(const Status& status, const std::string& good) {
+    if (status) {
+      say_(good);
+    } else {
+      wrong(status.error());
+    }
+  }
+
+  /// Runs a statement of definition, or says that it would be needed.
+  bool define(const std::string& sql, const std::string& missing) {
+    if (options_.check) {
+      wrong({Fault::denied, missing + ": " + sql});
+      return false;
+    }
+    if (connection_.simple(sql)) {
+      say_("did: " + sql);
+      return true;
+    }
+    // The words of a definition's error name tables and roles, never rows.
+    wrong({Fault::denied,
+           fmt::format("{}, and it could not be done ({}, SQLSTATE {}): as a role that may, type {}", missing,
+                       connection_.failure().message, connection_.failure().sqlstate, sql)});
+    return false;
+  }
+
+  void publication() {
+    const std::string name = quote_name(database_.publication);
+    published_ = check_publication(connection_, database_).ok();
+    const auto wanted = wanted_tables();
+    if (!wanted) return wrong(wanted.error());
+    if (published_) {
+      say_("the publication " + name + " is there");
+      for (const std::string& table : *wanted) {
+        published_ =
+            define("ALTER PUBLICATION " + name + " ADD TABLE " + table, table + " is not in the publication");
+      }
+    } else if (wanted->empty()) {
+      wrong({Fault::not_found,
+             "no table in the schema public has a primary key: ALTER TABLE … ADD PRIMARY KEY (…), or "
+             "name tables with --table"});
+    } else {
+      published_ =
+          define("CREATE PUBLICATION " + name + " FOR TABLE " + fmt::format("{}", fmt::join(*wanted, ", ")),
+                 "there is no publication " + name);
+    }
+  }
+
+  /// Tables, quoted, that the publication lacks.
+  Result<std::vector<std::string>> wanted_tables() {
+    std::vector<std::string> wanted;
+    if (options_.tables.empty()) {
+      if (published_) return wanted;
+      say_("no tables were named: taking those in the schema public that have a primary key");
+      const auto rows = connection_.query(
+          "select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_index k on "
+          "k.indrelid = c.oid and k.indisprimary where n.nspname = 'public' and c.relkind = 'r' and "
+          "c.relpersistence = 'p' order by 1");
+      if (!rows) return rows.error();
+      for (const Cells& row : *rows)
+        wanted.push_back(quote_name("public") + "." + quote_name(row[0].value_or("")));
+      return wanted;
+    }
+    for (const std::string& name : options_.tables) {
+      const std::size_t dot = name.find('.');
+      const std::string schema = dot == std::string::npos ? "public" : name.substr(0, dot);
+      const std::string table = dot == std::string::npos ? name : name.substr(dot + 1);
+      const auto rows = connection_.query(
+          "select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace where "
+          "n.nspname = $1 and "
+          "c.relname = $2), exists (select from pg_publication_tables where pubname = $3 and schemaname = $1 "
+          "and "
+          "tablename = $2)",
+          {schema, table, database_.publication});
+      if (!rows) return rows.error();
+      if (rows->at(0)[0] != "t") return Error{Fault::not_found, "there is no table " + schema + "." + table};
+      if (rows->at(0)[1] != "t") wanted.push_back(quote_name(schema) + "." + quote_name(table));
+    }
+    return wanted;
+  }
+
+  void tables() {
+    const auto found = describe_published(connection_, database_.publication);
+    if (!found) return wrong(found.error());
+    for (const TableDescription& description : *found) {
+      const query::TableSchema& table = description.table;
+      // FULL only where the rest is fit: it makes the WAL larger for a table that nobody could use.
+      if (table.replica_identity != "full" && !table.key.empty()) {
+        define(identity_statement(table), "the replica identity of " + table.qualified() + " is not full");
+      }
+      const auto now = describe_relation(connection_, database_.publication, table.relation);
+      if (!now) return wrong(now.error());
+      if (!*now) continue;
+      if ((*now)->table.refusal.empty()) {
+        say_(table.qualified() + " is ready");
+      } else if (!options_.check || table.replica_identity == "full" || table.key.empty()) {
+        wrong({Fault::denied, (*now)->table.refusal});
+      }
+    }
+    if (published_ && found->empty()) {
+      wrong({Fault::not_found, "the publication has no tables: ALTER PUBLICATION " +
+                                   quote_name(database_.publication) + " ADD TABLE …"});
+    }
+  }
+
+  void slot() {
+    if (database_.temporary_slot) return;
+    if (const Status name = check_slot_name(database_.slot); !name) return wrong(name.error());
+    for (const std::string& warning : slot_warnings(connection_)) say_("warning: " + warning);
+    const auto state = read_slot(connection_, database_.slot);
+    if (!state) return wrong(state.error());
+    if (*state) return say_("the replication slot " + database_.slot + " is there");
+    if (!first_) return say_("the replication slot " + database_.slot + " waits until the rest is ready");
+    define("SELECT pg_create_logical_replication_slot(" + quote_literal(database_.slot) + ", 'pgoutput')",
+           "there is no replication slot " + database_.slot);
+  }
+
+  const SetupOptions& options_;
+  const Options& database_;
+  Connection& connection_;
+  const std::function<void(std::string)>& say_;
+  bool published_ = false;
+  Status first_;
+};
+
+}  // namespace
+
+Status setup(const SetupOptions& options, const std::function<void(std::string)>& say) {
+  auto connection = Connection::open(options.database);
+  if (!connection) return connection.error();
+  return Preparation(options, *connection, say).run();
+}
+
+}  // namespace tidegate::postgres

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "postgres/options.h"
+
+namespace tidegate::postgres {
+
+/// What `tidegate setup` shall prepare.
+struct SetupOptions {
+  /// Url, names and timeouts; `temporary_slot` false makes the durable slot.
+  Options database;
+  /// `schema.table` or `table` (in `public`). Empty: what the publication has already, or, where it is made
+  /// anew, every table with a primary key in `public`.
+  std::vector<std::string> tables;
+  /// Only looks, changes nothing.
+  bool check = false;
+};
+
+/// Prepares a database, or looks whether it is ready: publication, REPLICA IDENTITY FULL, slot. `say` gets a
+/// sentence for each thing that was done or found. Never takes a table out of a publication, nor narrows one.
+/// The Error is the first thing that stands in the way, with what to type; everything that can be found is
+/// said before.
+Status setup(const SetupOptions& options, const std::function<void(std::string)>& say);
+
+}  // namespace tidegate::postgres

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "base/identity.h"
+#include "base/ids.h"
+#include "postgres/connection.h"
+#include "postgres/lsn.h"
+
+namespace tidegate::postgres {
+
+/// A replication connection that streams from its slot, and what was found out on the way.
+struct TakenSlot {
+  ConnectionHandle connection;
+  SourceIdentity identity;
+  std::string slot;
+  NextByte confirmed = 0;  ///< the stream has every transaction whose commit record begins here or later
+  Xid reference;           ///< xmax of a snapshot of now
+};
+
+/// Connects, checks that server, role, publication and slot are fit, and starts streaming. Errors say what to
+/// type. Making a temporary slot waits for the transactions that are open just now: `take` then gives
+/// `unavailable` with the reason after Options::slot_wait, and goes on where it was when called again. One
+/// thread.
+class SlotTaker {
+ public:
+  /// `wait_readable` waits for a socket until a point in time; false when the time is over or the stream was
+  /// stopped.
+  using Wait = std::function<bool(int socket, Steady until)>;
+  SlotTaker(const Options& options, const Clock& clock, Wait wait_readable)
+      : options_(options), clock_(clock), wait_readable_(std::move(wait_readable)) {}
+
+  Result<TakenSlot> take();
+
+ private:
+  Status prepare();
+  Status send_create();
+  Status await_created();
+  Status find_durable(Connection& ordinary);
+  Status start_streaming();
+  Error slot_error(const Failure& failure) const;
+  std::string still_open();
+
+  const Options& options_;
+  const Clock& clock_;
+  Wait wait_readable_;
+  std::optional<Connection> connection_;  // replication
+  bool creating_ = false;
+  TakenSlot taken_;
+};
+
+}  // namespace tidegate::postgres

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "postgres/aside.h"
+#include "postgres/assembly.h"
+#include "postgres/decoder.h"
+#include "postgres/probe.h"
+#include "postgres/relations.h"
+#include "postgres/replication.h"
+#include "postgres/slot.h"
+#include "source/source.h"
+
+namespace tidegate::postgres {
+
+/// The change stream of one publication (source/source.h): whole transactions, put together in memory, in
+/// commit order.
+///
+/// One thread calls `next` and friends and owns all but what `link_mutex_` guards. A SchemaChanged that falls
+/// inside a transaction comes before it; each change points to its own table's shape. With a temporary slot a
+/// broken connection is `lost`; with a durable one the stream connects again by itself and whole transactions
+/// may come again.
+class Stream final : public source::ChangeStream {
+ public:
+  Stream(Options options, const Clock& clock, metrics::Registry& registry);
+  ~Stream() override;
+
+  Status start() override;
+  [[nodiscard]] const SourceIdentity& identity() const override { return identity_; }
+  [[nodiscard]] std::string slot() const override { return slot_; }
+  [[nodiscard]] Lsn start_position() const override { return start_position_; }
+  Result<source::StreamEvent> next(std::chrono::milliseconds wait) override;
+  void request_visibility() override { aside_.want_visibility(); }
+  void nudge() override { aside_.want_nudge(); }
+  void confirm(Lsn lsn) override;
+  void wake() override;
+  void stop() override;
+
+ private:
+  Status take_slot();
+  Status connect_again(Steady deadline);
+  void drop_link();
+  Error broken(const Error& error);
+  Error ended(Error error);
+
+  /// Handles what is there until there is an event to give. False where nothing is left to read.
+  Result<bool> read_some();
+  Status handle_frame(const std::string& bytes);
+  Status handle(const Message& message);
+  Status handle_change(const Message& message);
+  Status learn(const Relation& relation);
+  Result<std::shared_ptr<const query::TableSchema>> table_of(std::uint32_t relation) const;
+  Status commit(const Commit& commit);
+  void reached(Lsn position);
+
+  Status serve_aside();
+  /// Waits for the stream, the second connection, or `wake`. True when woken.
+  bool wait(Steady until);
+  bool wait_socket(int socket, Steady until);
+  bool drain_wake();
+
+  const Options options_;
+  const Clock& clock_;
+  Probe probe_;
+  SlotTaker taker_;
+  Relations relations_;
+  Assembly assembly_;
+  Aside aside_;
+  SourceIdentity identity_;
+  std::string slot_;
+  Lsn start_position_;
+  Lsn position_;   // of the last event that moved it
+  Xid reference_;  // xmax of a recent snapshot
+  std::deque<source::StreamEvent> events_;
+  std::optional<std::string> held_;  // a frame whose table could not be looked up yet
+  std::optional<Error> terminal_;    // given by every further call
+  Steady retry_at_{};
+  std::chrono::milliseconds backoff_;
+  std::uint64_t refused_told_ = 0;
+
+  const int wake_;  // an eventfd
+  std::atomic<bool> stopped_{false};
+  std::mutex link_mutex_;
+  std::unique_ptr<ReplicationLink>
+      link_;                // guarded by link_mutex_ where other threads look; replaced by the owner
+  NextByte confirmed_ = 0;  // guarded by link_mutex_
+};
+
+}  // namespace tidegate::postgres

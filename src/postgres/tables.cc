@@ -1,0 +1,246 @@
+#include "postgres/tables.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "base/encoding.h"
+#include "postgres/refusal.h"
+#include "postgres/types.h"
+
+namespace tidegate::postgres {
+namespace {
+
+/// What is the same for all tables of a database.
+struct Surroundings {
+  std::string role;
+  std::string encoding;
+  std::string provider;  // of the default collation
+  std::string locale;
+  std::string publication;
+  bool whole_publish = true;  // insert, update, delete and truncate
+  std::map<std::uint32_t, Narrowing> narrowed;
+};
+
+// to_jsonb, because the columns are not there in every version that we know.
+constexpr const char* kDatabase =
+    "select current_user, pg_encoding_to_char(d.encoding), coalesce(to_jsonb(d)->>'datlocprovider', 'c'), "
+    "coalesce(to_jsonb(d)->>'datlocale', d.datcollate) from pg_database d where d.datname = "
+    "current_database()";
+constexpr const char* kPublication =
+    "select p.pubinsert and p.pubupdate and p.pubdelete and p.pubtruncate, r.prrelid, "
+    "(to_jsonb(r)->>'prqual') is not null, (to_jsonb(r)->>'prattrs') is not null "
+    "from pg_publication p left join pg_publication_rel r on r.prpubid = p.oid where p.pubname = $1";
+constexpr const char* kColumns =
+    "select c.oid, n.nspname, c.relname, c.relkind, c.relreplident, "
+    "exists (select from pg_inherits i where i.inhparent = c.oid), row_security_active(c.oid), "
+    "has_schema_privilege(n.oid, 'USAGE') and has_table_privilege(c.oid, 'SELECT'), "
+    "a.attname, a.atttypid, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attgenerated = 's', "
+    "a.attcollation, "
+    "co.collisdeterministic, co.collprovider, "
+    "coalesce(co.collcollate, to_jsonb(co)->>'colllocale', to_jsonb(co)->>'colliculocale'), "
+    "array_position(k.indkey::int2[], a.attnum) - array_lower(k.indkey::int2[], 1) "
+    "from pg_class c join pg_namespace n on n.oid = c.relnamespace "
+    "join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped "
+    "left join pg_collation co on co.oid = a.attcollation "
+    "left join pg_index k on k.indrelid = c.oid and k.indisprimary where ";
+enum Field {
+  kOid,
+  kSchema,
+  kName,
+  kKind,
+  kIdentity,
+  kParent,
+  kRowSecurity,
+  kReadable,
+  kColumn,
+  kType,
+  kDeclared,
+  kNotNull,
+  kGenerated,
+  kCollation,
+  kDeterministic,
+  kProvider,
+  kLocale,
+  kKeyPlace,
+};
+
+bool yes(const std::optional<std::string>& cell) {
+  return cell == "t";
+}
+
+Result<Surroundings> read_surroundings(Connection& connection, const std::string& publication) {
+  const auto database = connection.query(kDatabase);
+  if (!database) return database.error();
+  const Cells& row = database->at(0);
+  Surroundings around{row[0].value_or(""), row[1].value_or(""), row[2].value_or(""), row[3].value_or(""),
+                      publication};
+  const auto narrow = connection.query(kPublication, {publication});
+  if (!narrow) return narrow.error();
+  for (const Cells& relation : *narrow) {
+    around.whole_publish = yes(relation[0]);
+    if (relation[1]) around.narrowed[oid_of(relation[1])] = {yes(relation[2]), yes(relation[3])};
+  }
+  return around;
+}
+
+query::ColumnSchema column_of(const Cells& row, const TypeInfo& type, const Surroundings& around) {
+  query::ColumnSchema column;
+  column.name = row[kColumn].value_or("");
+  column.type = type.type;
+  column.element = type.element;
+  column.declared = row[kDeclared].value_or("");
+  column.not_null = yes(row[kNotNull]);
+  column.generated = yes(row[kGenerated]);
+  if (oid_of(row[kCollation]) != 0) {
+    const bool of_database = row[kProvider] == "d";
+    column.deterministic = yes(row[kDeterministic]);
+    column.bytewise =
+        column.deterministic &&
+        orders_by_bytes(of_database ? around.provider : row[kProvider].value_or(""),
+                        of_database ? around.locale : row[kLocale].value_or(""), around.encoding);
+  }
+  return column;
+}
+
+std::string identity_name(const std::optional<std::string>& letter) {
+  if (letter == "f") return "full";
+  if (letter == "i") return "index";
+  return letter == "n" ? "nothing" : "default";
+}
+
+/// The rows of one table, in the order of its columns.
+TableDescription table_of(const std::vector<const Cells*>& rows,
+                          const std::map<std::uint32_t, TypeInfo>& types, const Surroundings& around) {
+  const Cells& first = *rows.front();
+  TableDescription found;
+  query::TableSchema& table = found.table;
+  table.schema = first[kSchema].value_or("");
+  table.name = first[kName].value_or("");
+  table.relation = oid_of(first[kOid]);
+  table.replica_identity = identity_name(first[kIdentity]);
+  std::vector<std::pair<std::int64_t, int>> key;
+  for (const Cells* row : rows) {
+    const std::uint32_t oid = oid_of((*row)[kType]);
+    const auto type = types.find(oid);
+    if ((*row)[kKeyPlace]) {
+      key.emplace_back(parse_i64(*(*row)[kKeyPlace]).value_or(0), static_cast<int>(table.columns.size()));
+    }
+    table.columns.push_back(column_of(*row, type == types.end() ? TypeInfo{} : type->second, around));
+    found.types.push_back(oid);
+  }
+  std::sort(key.begin(), key.end());
+  for (const auto& [place, column] : key) table.key.push_back(column);
+
+  Suitability facts;
+  facts.relation_kind = first[kKind].value_or("r").front();
+  facts.has_children = yes(first[kParent]);
+  facts.row_security = yes(first[kRowSecurity]);
+  facts.readable = yes(first[kReadable]);
+  facts.role = around.role;
+  facts.publication = around.publication;
+  facts.whole_publish = around.whole_publish;
+  const auto narrowed = around.narrowed.find(table.relation);
+  if (narrowed != around.narrowed.end()) facts.narrowing = narrowed->second;
+  table.refusal = refusal_of(table, facts);
+  return found;
+}
+
+Result<std::vector<TableDescription>> describe(Connection& connection, const std::string& publication,
+                                               const std::string& condition,
+                                               const std::vector<std::string>& parameters) {
+  const auto around = read_surroundings(connection, publication);
+  if (!around) return around.error();
+  const auto rows =
+      connection.query(kColumns + condition + " order by n.nspname, c.relname, a.attnum", parameters);
+  if (!rows) return rows.error();
+  std::vector<std::uint32_t> oids;
+  for (const Cells& row : *rows) oids.push_back(oid_of(row[kType]));
+  const auto types = describe_types(connection, oids);
+  if (!types) return types.error();
+  std::vector<TableDescription> tables;
+  std::vector<const Cells*> table;
+  for (const Cells& row : *rows) {
+    if (!table.empty() && (*table.front())[kOid] != row[kOid]) {
+      tables.push_back(table_of(table, *types, *around));
+      table.clear();
+    }
+    table.push_back(&row);
+  }
+  if (!table.empty()) tables.push_back(table_of(table, *types, *around));
+  return tables;
+}
+
+Result<std::optional<TableDescription>> only(Result<std::vector<TableDescription>> tables) {
+  if (!tables) return tables.error();
+  if (tables->empty()) return std::optional<TableDescription>();
+  return std::optional<TableDescription>(std::move(tables->front()));
+}
+
+}  // namespace
+
+Result<std::vector<TableDescription>> describe_published(Connection& connection,
+                                                         const std::string& publication) {
+  return describe(connection, publication,
+                  "(n.nspname, c.relname) in (select schemaname, tablename from pg_publication_tables "
+                  "where pubname = $1)",
+                  {publication});
+}
+
+Result<std::optional<TableDescription>> describe_relation(Connection& connection,
+                                                          const std::string& publication,
+                                                          std::uint32_t relation) {
+  return only(describe(connection, publication, "c.oid = $1::oid", {std::to_string(relation)}));
+}
+
+Result<std::optional<TableDescription>> describe_table(Connection& connection, const std::string& publication,
+                                                       const std::string& schema, const std::string& name) {
+  return only(describe(connection, publication, "n.nspname = $1 and c.relname = $2", {schema, name}));
+}
+
+Result<SourceIdentity> read_identity(Connection& connection) {
+  // The WAL file's name carries the timeline of now; the control file's is the last checkpoint's.
+  const auto rows = connection.query(
+      "select current_database(), pg_is_in_recovery(), current_user, "
+      "case when has_function_privilege('pg_control_system()', 'EXECUTE') "
+      "then (select system_identifier::text from pg_control_system()) end, "
+      "case when not pg_is_in_recovery() then substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) "
+      "end");
+  if (!rows) return rows.error();
+  const Cells& row = rows->at(0);
+  if (yes(row[1])) {
+    return Error{Fault::unavailable,
+                 "the database is a replica: give the address of the primary, snapshots must be "
+                 "taken there"};
+  }
+  if (!row[3]) {
+    return Error{Fault::denied,
+                 fmt::format("the role {0} may not read the server's identifier: GRANT EXECUTE ON FUNCTION "
+                             "pg_catalog.pg_control_system() TO {1}",
+                             row[2].value_or(""), quote_name(row[2].value_or("")))};
+  }
+  const auto timeline = hex_decode(row[4].value_or(""));
+  return SourceIdentity{*row[3], read_big_endian<std::uint32_t>(timeline.value_or("")).value_or(0),
+                        row[0].value_or("")};
+}
+
+bool orders_by_bytes(std::string_view provider, std::string_view locale, std::string_view encoding) {
+  if (encoding != "UTF8") return false;  // bytes in the server's encoding are not ours
+  if (provider != "c" && provider != "b") return false;
+  // C.UTF-8 of the C library is strcmp since glibc 2.35 and was code point order in Debian's before; of code
+  // points UTF-8 keeps the order.
+  return locale == "C" || locale == "POSIX" || locale == "C.UTF-8" || locale == "C.utf8" ||
+         locale == "C.UTF8";
+}
+
+bool same_shape(const query::TableSchema& a, const query::TableSchema& b) {
+  const auto same_column = [](const query::ColumnSchema& one, const query::ColumnSchema& other) {
+    return one.name == other.name && one.type == other.type && one.element == other.element &&
+           one.deterministic == other.deterministic && one.bytewise == other.bytewise;
+  };
+  return a.relation == b.relation && a.schema == b.schema && a.name == b.name && a.key == b.key &&
+         std::equal(a.columns.begin(), a.columns.end(), b.columns.begin(), b.columns.end(), same_column);
+}
+
+}  // namespace tidegate::postgres
