@@ -88,9 +88,12 @@ Result<std::uint16_t> Shard::listen(const std::string& address, std::uint16_t po
 }
 
 Status Shard::start() {
-  accept();
-  sweep();
-  tick();
+  // On the shard's own thread: from its first call on the hub belongs to it.
+  net::post(io_, [this] {
+    accept();
+    sweep();
+    tick();
+  });
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, kStackBytes);
@@ -111,7 +114,13 @@ Status Shard::start() {
 
 void Shard::run() {
   io_.run();
-  ended_ = true;
+  // Those that a drain left over, here, since the hub that they belong to is this thread's.
+  for (auto& [number, connection] : connections_) {
+    connection->cut(static_cast<std::uint16_t>(protocol::CloseCode::restart));
+  }
+  io_.restart();
+  io_.poll();
+  connections_.clear();
 }
 
 void Shard::drain() {
@@ -130,8 +139,6 @@ void Shard::join(Steady deadline) {
   });
   pthread_join(thread_, nullptr);
   started_ = false;
-  for (auto& [number, connection] : connections_)
-    connection->cut(static_cast<std::uint16_t>(protocol::CloseCode::restart));
 }
 
 void Shard::begin_drain() {

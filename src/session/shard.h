@@ -94,7 +94,6 @@ class Shard {
   std::vector<std::pair<feed::Event, std::size_t>>
       events_;  // guarded by mutex_; bounded by who looks at backlog_
   std::atomic<std::size_t> backlog_{0};
-  std::atomic<bool> ended_{false};
 
   pthread_t thread_{};
   bool started_ = false;

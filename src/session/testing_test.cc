@@ -1,0 +1,290 @@
+#include "session/testing.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+
+namespace tidegate::session::testing {
+
+bool PlayedFeed::take(const feed::Command& command) {
+  std::visit([this](const auto& known) { on(known); }, command);
+  return true;
+}
+
+void PlayedFeed::on(const feed::SubscribeCommand& command) {
+  std::lock_guard lock(mutex_);
+  subscribed_.push_back(command);
+  const auto shard = feed::shard_of(command.subscription);
+  if (refusal_) {
+    auto refused = *refusal_;
+    refused.subscription = command.subscription;
+    ports_.at(shard).post(refused, 1);
+    return;
+  }
+  feed::Accepted accepted;
+  accepted.subscription = command.subscription;
+  accepted.channel = ChannelId(1);
+  accepted.partition = Partition(0);
+  accepted.after = FeedSeq(seq_);
+  ports_.at(shard).post(accepted, 1);
+  auto spool = std::make_shared<feed::Spool>();
+  spool->tails = {R"(,"version":0,"cursor":{"lsn":"0"},"rows":[]})"};
+  ports_.at(shard).post(feed::SnapshotReady{{command.subscription}, spool, {}, FeedSeq(seq_)}, 1);
+}
+
+void PlayedFeed::on(const feed::UnsubscribeCommand&) {
+  std::lock_guard lock(mutex_);
+  ++unsubscribed_;
+  changed_.notify_all();
+}
+
+void PlayedFeed::on(const feed::CatchUpCommand& command) {
+  std::lock_guard lock(mutex_);
+  ports_.at(feed::shard_of(command.subscription))
+      .post(feed::CaughtUp{command.subscription, command.after, {}, FeedSeq(seq_), true}, 1);
+  ++live_;
+  changed_.notify_all();
+}
+
+std::vector<feed::SubscribeCommand> PlayedFeed::wait_live(std::size_t count) {
+  std::unique_lock lock(mutex_);
+  EXPECT_TRUE(changed_.wait_for(lock, kPatience, [&] { return live_ >= count; })) << live_ << " of " << count;
+  return subscribed_;
+}
+
+std::size_t PlayedFeed::wait_unsubscribed(std::size_t count) {
+  std::unique_lock lock(mutex_);
+  EXPECT_TRUE(changed_.wait_for(lock, kPatience, [&] { return unsubscribed_ >= count; }));
+  return unsubscribed_;
+}
+
+void PlayedFeed::deliver(const std::vector<std::string>& payloads, std::uint32_t channel) {
+  auto batch = std::make_shared<feed::FrameBatch>();
+  feed::FrameRun run;
+  std::lock_guard lock(mutex_);
+  for (const auto& payload : payloads) {
+    feed::Frame frame;
+    frame.channel = ChannelId(channel);
+    frame.seq = FeedSeq(++seq_);
+    frame.lsn = Lsn(seq_);
+    const auto at = static_cast<std::uint32_t>(batch->bytes.size());
+    protocol::append_frame_header(batch->bytes, protocol::Opcode::binary, payload.size());
+    batch->bytes += payload;
+    const feed::Slice slice{at, static_cast<std::uint32_t>(batch->bytes.size()) - at};
+    frame.slices[static_cast<int>(protocol::Encoding::raw)] = slice;
+    frame.slices[static_cast<int>(protocol::Encoding::v1)] = slice;
+    run.frames.push_back(static_cast<std::uint32_t>(batch->frames.size()));
+    batch->frames.push_back(frame);
+  }
+  run.batch = batch;
+  for (auto& port : ports_) port.post(feed::Deliver{run}, batch->bytes.size());
+}
+
+Listener::Listener(client::Loop& loop, client::Settings settings) {
+  const auto locked = [this](auto change) {
+    std::lock_guard lock(mutex_);
+    change();
+    changed_.notify_all();
+  };
+  const auto message = [this, locked](std::string_view bytes) {
+    locked([&] {
+      messages_.emplace_back(bytes);
+      ++received_;
+    });
+  };
+  client::Handlers handlers;
+  handlers.on_open = [this, locked](std::string_view selected) { locked([&] { subprotocol_ = selected; }); };
+  handlers.on_text = message;
+  handlers.on_binary = message;
+  handlers.on_close = [this, locked](std::uint16_t code) { locked([&] { code_ = code; }); };
+  handlers.on_error = [this, locked](const client::Failure& failure) { locked([&] { failure_ = failure; }); };
+  client_ = std::make_unique<client::Client>(loop, std::move(settings), std::move(handlers));
+}
+
+template <class Ready>
+bool Listener::wait(Ready ready) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, kPatience, ready);
+}
+
+std::optional<std::string> Listener::opened() {
+  EXPECT_TRUE(wait([this] { return subprotocol_ || failure_; }));
+  return subprotocol_;
+}
+
+std::string Listener::next() {
+  if (!wait([this] { return !messages_.empty() || failure_ || code_; }) || messages_.empty()) {
+    ADD_FAILURE() << "no message; " << (failure_ ? failure_->message : "");
+    return {};
+  }
+  std::lock_guard lock(mutex_);
+  std::string message = std::move(messages_.front());
+  messages_.pop_front();
+  return message;
+}
+
+void Listener::expect(std::string_view part) {
+  const auto message = next();
+  EXPECT_NE(message.find(part), std::string::npos) << message << " lacks " << part;
+}
+
+std::uint16_t Listener::closed() {
+  EXPECT_TRUE(wait([this] { return code_ || failure_; }));
+  return code_.value_or(0);
+}
+
+client::Failure Listener::failure() {
+  EXPECT_TRUE(wait([this] { return failure_.has_value(); }));
+  return failure_.value_or(client::Failure{});
+}
+
+std::size_t Listener::received() {
+  std::lock_guard lock(mutex_);
+  return received_;
+}
+
+void Listener::wait_received(std::size_t count) {
+  EXPECT_TRUE(wait([&] { return received_ >= count; })) << received() << " of " << count;
+}
+
+RawPeer::RawPeer(std::uint16_t port, int receive_buffer)
+    : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  if (receive_buffer > 0)
+    ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  EXPECT_EQ(::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0)
+      << std::strerror(errno);
+}
+
+void RawPeer::send(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const auto sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (sent <= 0) return;  // the other side may close in the middle of what it refuses
+    bytes.remove_prefix(static_cast<std::size_t>(sent));
+  }
+}
+
+std::string RawPeer::frame(int opcode, std::string_view payload, bool fin) {
+  std::string bytes(1, static_cast<char>((fin ? 0x80 : 0) | opcode));
+  if (payload.size() < 126) {
+    bytes.push_back(static_cast<char>(0x80 | payload.size()));
+  } else {
+    bytes.push_back(static_cast<char>(0x80 | 127));
+    for (int shift = 56; shift >= 0; shift -= 8)
+      bytes.push_back(static_cast<char>(payload.size() >> shift & 0xff));
+  }
+  // A mask of zeros is a mask.
+  return bytes.append(4, '\0').append(payload);
+}
+
+std::string RawPeer::upgrade(const std::string& more_headers) {
+  send(
+      "GET / HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n" +
+      more_headers + "\r\n");
+  return head();
+}
+
+bool RawPeer::fill() {
+  pollfd waiting{socket_, POLLIN, 0};
+  if (::poll(&waiting, 1, static_cast<int>(std::chrono::milliseconds(kPatience).count())) <= 0) {
+    ADD_FAILURE() << "nothing came";
+    return false;
+  }
+  char bytes[65536];
+  const auto size = ::recv(socket_, bytes, sizeof bytes, 0);
+  if (size > 0) read_.append(bytes, static_cast<std::size_t>(size));
+  return size > 0;
+}
+
+std::string RawPeer::take(std::size_t size) {
+  while (read_.size() < size) {
+    if (!fill()) return {};
+  }
+  auto taken = read_.substr(0, size);
+  read_.erase(0, size);
+  return taken;
+}
+
+std::string RawPeer::head() {
+  while (read_.find("\r\n\r\n") == std::string::npos) {
+    if (!fill()) return {};
+  }
+  return take(read_.find("\r\n\r\n") + 4);
+}
+
+std::string RawPeer::body(std::string_view head) {
+  constexpr std::string_view name = "Content-Length: ";
+  const auto found = head.find(name);
+  if (found == std::string_view::npos) return {};
+  return take(std::strtoul(head.data() + found + name.size(), nullptr, 10));
+}
+
+int RawPeer::Frame::close_code() const {
+  if (opcode != 8 || payload.size() < 2) return -1;
+  return static_cast<unsigned char>(payload[0]) << 8 | static_cast<unsigned char>(payload[1]);
+}
+
+std::optional<RawPeer::Frame> RawPeer::next() {
+  const auto start = take(2);
+  if (start.empty()) return std::nullopt;
+  std::size_t size = static_cast<unsigned char>(start[1]) & 0x7f;
+  if (size >= 126) {
+    const auto bytes = take(size == 126 ? 2 : 8);
+    size = 0;
+    for (const char byte : bytes) size = size << 8 | static_cast<unsigned char>(byte);
+  }
+  return Frame{start[0] & 0x0f, take(size)};
+}
+
+bool RawPeer::ended() {
+  for (;;) {
+    pollfd waiting{socket_, POLLIN, 0};
+    if (::poll(&waiting, 1, static_cast<int>(std::chrono::milliseconds(kPatience).count())) <= 0)
+      return false;
+    if (!fill()) return true;
+  }
+}
+
+EdgeTest::EdgeTest() {
+  options.port = 0;
+  options.shards = 1;
+  options.pass_through = true;
+}
+
+void EdgeTest::start() {
+  Parts parts{clock, metrics, [this](feed::Command command) { return feed.take(command); }, routes};
+  edge.emplace(std::move(parts), options, hub, auth, policy);
+  feed.set_ports(edge->ports());
+  const auto started = edge->start();
+  ASSERT_TRUE(started.ok()) << started.error().message;
+}
+
+client::Settings EdgeTest::settings(std::vector<std::string> subprotocols) const {
+  client::Settings settings;
+  settings.port = edge->port();
+  settings.subprotocols = std::move(subprotocols);
+  return settings;
+}
+
+double EdgeTest::metric(const std::string& series) const {
+  const auto text = "\n" + metrics.text();
+  const auto found = text.find("\n" + series + " ");
+  return found == std::string::npos ? 0 : std::strtod(text.c_str() + found + series.size() + 2, nullptr);
+}
+
+void EdgeTest::wait_metric(const std::string& series, double value) const {
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  while (metric(series) != value) {
+    if (std::chrono::steady_clock::now() > end) {
+      ADD_FAILURE() << series << " is " << metric(series) << ", not " << value;
+      return;
+    }
+    std::this_thread::yield();
+  }
+}
+
+}  // namespace tidegate::session::testing
