@@ -50,3 +50,20 @@ function(tidegate_flatbuffers)
   endforeach()
   add_custom_target(flatbuffers_generated DEPENDS ${headers})
 endfunction()
+
+# A text file as a C++ string: <build>/generated/<header> defines `inline constexpr char <symbol>[]`. In pieces, since a
+# literal has a length that compilers must support.
+function(tidegate_embed file header symbol)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+  file(READ ${file} text)
+  string(LENGTH "${text}" length)
+  set(pieces "")
+  set(at 0)
+  while(at LESS length)
+    string(SUBSTRING "${text}" ${at} 8000 piece)
+    string(APPEND pieces "R\"~~~~(${piece})~~~~\"\n")
+    math(EXPR at "${at} + 8000")
+  endwhile()
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/${header} @ONLY CONTENT
+    "#pragma once\n\ninline constexpr char ${symbol}[] =\n@pieces@;\n")
+endfunction()

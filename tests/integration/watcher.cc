@@ -1,0 +1,82 @@
+#include "integration/watcher.h"
+
+#include "integration/reference.h"
+
+namespace tidegate::test {
+
+Watcher::Watcher(client::Loop& loop, int port, std::string query, std::string frames) : replica_("q", true) {
+  client::Settings settings;
+  settings.port = static_cast<std::uint16_t>(port);
+  settings.subprotocols = {"tidegate.v1"};
+  client::Handlers handlers;
+  handlers.on_text = [this](std::string_view text) {
+    const std::lock_guard lock(mutex_);
+    replica_.on_text(text);
+    received();
+  };
+  handlers.on_binary = [this](std::string_view bytes) {
+    const std::lock_guard lock(mutex_);
+    replica_.on_binary(bytes);
+    received();
+  };
+  handlers.on_close = [this](std::uint16_t code) {
+    const std::lock_guard lock(mutex_);
+    fault_ = "closed with " + std::to_string(code);
+  };
+  handlers.on_error = [this](const client::Failure& failure) {
+    const std::lock_guard lock(mutex_);
+    fault_ = failure.message + " " + failure.body;
+  };
+  client_ = std::make_unique<client::Client>(loop, std::move(settings), std::move(handlers));
+  const std::string how = frames.empty() ? "" : R"("frames":")" + frames + R"(",)";
+  client_->send_text(R"({"op":"subscribe","hashId":"q",)" + how + query + "}");
+}
+
+void Watcher::received() {
+  if (!replica_.error_code().empty()) fault_ = "error " + replica_.error_code();
+  if (replica_.whole() && replica_.counts().snapshots > snapshots_) {
+    snapshots_ = replica_.counts().snapshots;
+    diffs_ = replica_.counts().diffs;
+    Span span;
+    if (replica_.cursor()) span.fence = replica_.cursor()->fence;
+    span.fingerprint = fingerprint(replica_.rows());
+    spans_.push_back(std::move(span));
+  } else if (replica_.whole() && replica_.counts().diffs > diffs_) {
+    diffs_ = replica_.counts().diffs;
+    spans_.back().diffs.push_back({replica_.version(), fingerprint(replica_.rows())});
+  }
+  changed_.notify_all();
+}
+
+bool Watcher::wait_for(std::uint64_t wanted, std::chrono::milliseconds timeout) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, timeout,
+                           [&] { return replica_.whole() && fingerprint(replica_.rows()) == wanted; });
+}
+
+bool Watcher::wait_whole(std::chrono::milliseconds timeout) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, timeout, [&] { return replica_.whole(); });
+}
+
+std::vector<Watcher::Span> Watcher::spans() const {
+  const std::lock_guard lock(mutex_);
+  return spans_;
+}
+
+client::ReplicaCounts Watcher::counts() const {
+  const std::lock_guard lock(mutex_);
+  return replica_.counts();
+}
+
+std::map<std::string, std::string> Watcher::rows() const {
+  const std::lock_guard lock(mutex_);
+  return replica_.rows();
+}
+
+std::string Watcher::fault() const {
+  const std::lock_guard lock(mutex_);
+  return fault_;
+}
+
+}  // namespace tidegate::test

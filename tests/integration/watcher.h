@@ -1,0 +1,59 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/fence.h"
+#include "client/client.h"
+#include "client/replica.h"
+
+namespace tidegate::test {
+
+/// A client of one query that remembers a fingerprint of what it held after every snapshot and every diff.
+class Watcher {
+ public:
+  struct Step {
+    Lsn lsn;
+    std::uint64_t fingerprint = 0;
+  };
+  /// From one snapshot to the next.
+  struct Span {
+    std::optional<Fence> fence;
+    std::uint64_t fingerprint = 0;  // of the snapshot
+    std::vector<Step> diffs;
+  };
+
+  /// `query` is what stands in the subscribe behind `hashId`, e.g. `"sql":"select …"`. `frames`: `json`, or
+  /// empty.
+  Watcher(client::Loop& loop, int port, std::string query, std::string frames);
+
+  /// Waits until what it holds has this fingerprint.
+  bool wait_for(std::uint64_t fingerprint, std::chrono::milliseconds timeout);
+  /// Waits until it has a whole snapshot.
+  bool wait_whole(std::chrono::milliseconds timeout);
+  [[nodiscard]] std::vector<Span> spans() const;
+  [[nodiscard]] client::ReplicaCounts counts() const;
+  [[nodiscard]] std::map<std::string, std::string> rows() const;
+  /// What went wrong with the connection or the query; empty: nothing.
+  [[nodiscard]] std::string fault() const;
+
+ private:
+  void received();
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  client::Replica replica_;  // guarded by mutex_, like what follows
+  std::vector<Span> spans_;
+  std::uint64_t snapshots_ = 0;
+  std::uint64_t diffs_ = 0;
+  std::string fault_;
+  std::unique_ptr<client::Client> client_;
+};
+
+}  // namespace tidegate::test
