@@ -11,34 +11,42 @@ namespace {
 
 using Target = std::pair<Generation, Lsn>;
 
-/// The first place above `target` in [from, end), if the order holds.
-Result<std::optional<Place>> first_above(Offset from, Offset end, Target target, const PlaceAt& place_at) {
-  std::optional<Place> found;
-  std::int64_t low = from.value();
-  std::int64_t high = end.value();
-  while (low < high) {
-    const std::int64_t middle = low + (high - low) / 2;
+struct Window {
+  std::int64_t low = 0;  // everything with a place below it is at or below the target
+  std::int64_t high =
+      0;  // nothing with a place lies in [the window's end, high), and high is `above` or the end
+  std::optional<Place> above;  // the place at high
+};
+
+/// Halves [low, end) until what is left is small enough to be read.
+Result<Window> narrow(std::int64_t low, Offset end, Target target, const PlaceAt& place_at,
+                      std::int64_t window_max) {
+  Window window{low, end.value(), {}};
+  while (window.high - window.low > window_max) {
+    const std::int64_t middle = window.low + (window.high - window.low) / 2;
     auto place = place_at(Offset(middle));
     if (!place.ok()) return place.error();
-    if (!*place || (*place)->offset.value() >= high) {
-      high = middle;  // nothing with a place in [middle, high)
+    if (!*place || (*place)->offset.value() >= window.high) {
+      window.high = middle;  // nothing with a place in [middle, high)
     } else if (Target((*place)->generation, (*place)->lsn) > target) {
-      found = **place;
-      high = middle;
+      window.above = **place;
+      window.high = middle;
     } else {
-      low = (*place)->offset.value() + 1;
+      window.low = (*place)->offset.value() + 1;
     }
   }
-  return found;
+  return window;
 }
 
-/// The first place in [from, end) that satisfies the seek, by reading one after the other.
-Result<std::optional<Place>> scan(std::int64_t from, Offset end, Target target, const PlaceAt& place_at) {
-  while (from < end.value()) {
+/// The first place in [from, end) of that generation or a later one above that LSN, by reading one after the
+/// other.
+Result<std::optional<Place>> scan(std::int64_t from, std::int64_t end, Target wanted,
+                                  const PlaceAt& place_at) {
+  while (from < end) {
     auto place = place_at(Offset(from));
     if (!place.ok()) return place.error();
-    if (!*place || (*place)->offset >= end) break;
-    if ((*place)->generation >= target.first && (*place)->lsn > target.second) return *place;
+    if (!*place || (*place)->offset.value() >= end) break;
+    if ((*place)->generation >= wanted.first && (*place)->lsn > wanted.second) return *place;
     from = (*place)->offset.value() + 1;
   }
   return std::optional<Place>{};
@@ -46,28 +54,31 @@ Result<std::optional<Place>> scan(std::int64_t from, Offset end, Target target, 
 
 }  // namespace
 
-Result<Offset> bisect(Watermarks range, Generation generation, Lsn lsn, const PlaceAt& place_at) {
-  const Error lost{Fault::lost,
-                   fmt::format("records above lsn {} may have left the log, which begins at offset {}",
-                               lsn.value(), range.start.value())};
-  Target target(generation, lsn);
-  auto found = first_above(range.start, range.end, target, place_at);
-  if (!found.ok()) return found.error();
+Result<Offset> bisect(Watermarks range, Generation generation, Lsn lsn, const PlaceAt& place_at,
+                      std::int64_t window_max) {
+  const Target wanted(generation, lsn);
   if (range.start > Offset(0)) {
     auto first = place_at(range.start);
     if (!first.ok()) return first.error();
-    if (!*first || Target((*first)->generation, (*first)->lsn) > target) return lost;
+    if (!*first || Target((*first)->generation, (*first)->lsn) > wanted) {
+      return Error{Fault::lost,
+                   fmt::format("records above lsn {} may have left the log, which begins at offset {}",
+                               lsn.value(), range.start.value())};
+    }
   }
-  while (*found && (*found)->lsn <= lsn) {  // a later generation that streams the same again
-    target.first = (*found)->generation;
-    found = first_above((*found)->offset, range.end, target, place_at);
+  Target target = wanted;
+  std::int64_t low = range.start.value();
+  for (;;) {
+    auto window = narrow(low, range.end, target, place_at, window_max);
+    if (!window.ok()) return window.error();
+    const std::int64_t until = window->above ? window->above->offset.value() + 1 : window->high;
+    auto found = scan(std::max(range.start.value(), window->low - kZombies), until, wanted, place_at);
     if (!found.ok()) return found.error();
+    if (*found) return (*found)->offset;
+    if (!window->above) return range.end;
+    target.first = window->above->generation;  // it streams the same again
+    low = until;
   }
-  const Offset end = *found ? (*found)->offset : range.end;
-  auto earlier =
-      scan(std::max(range.start.value(), end.value() - kZombies), end, Target(generation, lsn), place_at);
-  if (!earlier.ok()) return earlier.error();
-  return *earlier ? (*earlier)->offset : end;
 }
 
 }  // namespace tidegate::log

@@ -23,14 +23,14 @@ using PlaceAt = std::function<Result<std::optional<Place>>(Offset)>;
 /// place is left to prove that the place itself has not. Offsets may have gaps; records without a place are
 /// passed over.
 ///
-/// Bisects over (generation, LSN). Where a generation ends at or below `lsn`, the next ones stream the same
-/// transactions again and are bisected one by one. A writer that was fenced off but did not know it yet
-/// leaves records of a lower generation among those of a higher one (readers drop them, rule 4). Bisection
-/// can mistake such a record for the past, so a found offset is checked against the `kZombies` offsets before
-/// it.
-Result<Offset> bisect(Watermarks range, Generation generation, Lsn lsn, const PlaceAt& place_at);
+/// Bisects over (generation, LSN) down to a window of `window_max` offsets, which is read one after the
+/// other, as a log gives neighbours cheaply. Where a generation ends at or below `lsn`, the later ones stream
+/// the same transactions again and are searched one by one. A writer that was fenced off but did not know it
+/// yet leaves records of a lower generation among those of a higher one (readers drop them, rule 4);
+/// bisection can mistake such a record for the past, so reading begins `kZombies` offsets before the window.
+Result<Offset> bisect(Watermarks range, Generation generation, Lsn lsn, const PlaceAt& place_at,
+                      std::int64_t window_max = 256);
 
-/// How many offsets before a found one are looked at again.
 inline constexpr std::int64_t kZombies = 256;
 
 }  // namespace tidegate::log

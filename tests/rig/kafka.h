@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "rig/process.h"
+
+struct rd_kafka_s;
+
+namespace tidegate::rig {
+
+/// A real Apache Kafka of a test's own: one node in KRaft mode from the jars that tools/kafka/fetch got (the
+/// directory in TIDEGATE_KAFKA_LIB, else build/kafka/lib of the source tree), on free ports of loopback, with
+/// its data in a temporary directory. First start about 5 s, restart 3 s. It is gone with the object, and
+/// with the test's process. Errors are std::runtime_error with the broker's log.
+class KafkaBroker {
+ public:
+  /// Lines of server.properties, which win over the rig's.
+  using Settings = std::vector<std::pair<std::string, std::string>>;
+  explicit KafkaBroker(Settings settings = {});
+  ~KafkaBroker();
+  KafkaBroker(const KafkaBroker&) = delete;
+  KafkaBroker& operator=(const KafkaBroker&) = delete;
+
+  /// `127.0.0.1:PORT`.
+  [[nodiscard]] std::string brokers() const;
+  [[nodiscard]] std::string log() const;
+
+  /// Waits until it answers; the same port and data as before.
+  void start();
+  /// SIGTERM, in order.
+  void stop();
+  /// SIGKILL.
+  void kill();
+  void restart();
+  /// Starts without waiting; for a test that wants to see a client wait.
+  void launch();
+  void wait_until_it_answers();
+
+  void create_topic(const std::string& name, int partitions = 1, const Settings& config = {});
+  void delete_topic(const std::string& name);
+  /// More partitions than it had.
+  void add_partitions(const std::string& name, int total);
+  /// What is below `offset` leaves the log, as retention would have it.
+  void delete_records_below(const std::string& topic, int partition, std::int64_t offset);
+
+ private:
+  TemporaryDirectory directory_;
+  std::string lib_;
+  int port_ = 0;
+  std::unique_ptr<Process> process_;
+};
+
+/// A record as a foreign program may write it.
+struct KafkaRecord {
+  std::string topic;
+  int partition = 0;
+  std::optional<std::string> key;
+  std::optional<std::string> value;
+  std::vector<std::pair<std::string, std::optional<std::string>>>
+      headers;  ///< any bytes; nothing is a null value
+};
+
+/// Writes records with any headers, and transactions, whose markers leave gaps between offsets. One thread.
+class KafkaProducer {
+ public:
+  /// A transactional one if `transactional_id` is not empty.
+  explicit KafkaProducer(const std::string& brokers, const std::string& transactional_id = {});
+  ~KafkaProducer();
+  KafkaProducer(const KafkaProducer&) = delete;
+  KafkaProducer& operator=(const KafkaProducer&) = delete;
+
+  void produce(const KafkaRecord& record);
+  /// Waits until all is acknowledged.
+  void flush();
+  void begin();
+  void commit();
+  void abort();
+
+ private:
+  rd_kafka_s* producer_ = nullptr;
+};
+
+}  // namespace tidegate::rig
