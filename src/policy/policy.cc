@@ -24,7 +24,7 @@ std::vector<const TablePolicy*> policies_of(const query::TableSchema& table,
 }
 
 Error unknown_table(std::string_view name) {
-  return {Fault::not_found, "unknown table " + query::quoted(name)};
+  return {Fault::not_found, "unknown table " + query::in_quotes(name)};
 }
 
 /// What can be said before the client's query is looked at: nothing of the table's shape shows to who may not

@@ -24,14 +24,14 @@ Status check_table(const TableSchema& table) {
     return Error{Fault::denied,
                  fmt::format("table {} can't be subscribed to: it has no primary key, and its rows could "
                              "not be told apart",
-                             quoted(table.qualified()))};
+                             in_quotes(table.qualified()))};
   }
   if (table.replica_identity != "full") {
     return Error{
         Fault::denied,
         fmt::format("table {} can't be subscribed to: its replica identity is {}, so that its changes don't "
                     "carry the old row; an operator can run `tidegate setup`",
-                    quoted(table.qualified()), table.replica_identity)};
+                    in_quotes(table.qualified()), table.replica_identity)};
   }
   return {};
 }
@@ -53,7 +53,7 @@ bool is_order(Op op) {
 Status check_count(const ParsedComparison& comparison) {
   const std::size_t count = comparison.values.size();
   const auto fault = [&](std::string_view wanted) {
-    return invalid(fmt::format("column {}: `{}` takes {}, not {}{}", quoted(comparison.column),
+    return invalid(fmt::format("column {}: `{}` takes {}, not {}{}", in_quotes(comparison.column),
                                op_text(comparison.op), wanted, count, at(comparison.place)));
   };
   if (is_null_test(comparison.op)) return count == 0 ? Status() : fault("no value");
@@ -66,14 +66,15 @@ Result<std::string> bind_literal(const ParsedComparison& comparison, const Colum
                                  const ParsedLiteral& literal) {
   if (literal.kind == ParsedLiteral::Kind::null) {
     const std::string_view wanted = comparison.op == Op::ne ? "IS NOT NULL" : "IS NULL";
-    return invalid(fmt::format("column {}: `{}` with NULL never holds; write {}{}", quoted(comparison.column),
-                               op_text(comparison.op), wanted, at(comparison.place)));
+    return invalid(fmt::format("column {}: `{}` with NULL never holds; write {}{}",
+                               in_quotes(comparison.column), op_text(comparison.op), wanted,
+                               at(comparison.place)));
   }
   auto value = canonical_literal(column.type, literal);
   if (value) return value;
-  return invalid(fmt::format("column {} ({}): `{}` can't take {}; it takes {}{}", quoted(comparison.column),
-                             type_name(column.type), op_text(comparison.op), literal_for_message(literal),
-                             value.error().message, at(comparison.place)));
+  return invalid(fmt::format("column {} ({}): `{}` can't take {}; it takes {}{}",
+                             in_quotes(comparison.column), type_name(column.type), op_text(comparison.op),
+                             literal_for_message(literal), value.error().message, at(comparison.place)));
 }
 
 /// Lower is better: how few rows one probe of an index finds.
@@ -97,12 +98,12 @@ Status Binder::check_projected(int column) const {
       schema.type == Type::other || (schema.type == Type::array && schema.element == Type::other);
   if (unknown) {
     return invalid(fmt::format("column {} can't be shown: values of type {} have no text form to rely on",
-                               quoted(schema.name), quoted(schema.declared)));
+                               in_quotes(schema.name), in_quotes(schema.declared)));
   }
   if (schema.generated) {
     return invalid(
         fmt::format("column {} can't be shown: it is generated, and the database does not stream it",
-                    quoted(schema.name)));
+                    in_quotes(schema.name)));
   }
   return {};
 }
@@ -113,7 +114,7 @@ Status Binder::project(const std::vector<std::string>& names) {
   for (const std::string& name : names) {
     const int column = table.find(name);
     if (column < 0)
-      return invalid(fmt::format("table {} has no column {}", quoted(table.qualified()), quoted(name)));
+      return invalid(fmt::format("table {} has no column {}", in_quotes(table.qualified()), in_quotes(name)));
     wanted[static_cast<std::size_t>(column)] = true;
   }
   for (int column : table.key) wanted[static_cast<std::size_t>(column)] = true;
@@ -128,14 +129,15 @@ Status Binder::project(const std::vector<std::string>& names) {
 Status Binder::check_operator(const ParsedComparison& comparison, int column) const {
   const ColumnSchema& schema = query_->table_->columns[static_cast<std::size_t>(column)];
   const auto refused = [&](std::string_view reason) {
-    return invalid(fmt::format("column {} can't be compared by `{}`: {}{}", quoted(schema.name),
+    return invalid(fmt::format("column {} can't be compared by `{}`: {}{}", in_quotes(schema.name),
                                op_text(comparison.op), reason, at(comparison.place)));
   };
   if (schema.generated) return refused("it is generated, and the database does not stream it");
   if (is_null_test(comparison.op)) {
     // A composite's IS NULL asks for its fields.
-    return schema.type == Type::other ? refused("its type " + quoted(schema.declared) + " is not supported")
-                                      : Status();
+    return schema.type == Type::other
+               ? refused("its type " + in_quotes(schema.declared) + " is not supported")
+               : Status();
   }
   if (!comparable(schema.type)) {
     return refused(
@@ -154,8 +156,8 @@ Status Binder::add(const ParsedComparison& comparison) {
   const TableSchema& table = *query_->table_;
   const int column = table.find(comparison.column);
   if (column < 0) {
-    return invalid(fmt::format("table {} has no column {}{}", quoted(table.qualified()),
-                               quoted(comparison.column), at(comparison.place)));
+    return invalid(fmt::format("table {} has no column {}{}", in_quotes(table.qualified()),
+                               in_quotes(comparison.column), at(comparison.place)));
   }
   if (auto status = check_operator(comparison, column); !status) return status;
   if (auto status = check_count(comparison); !status) return status;

@@ -115,12 +115,12 @@ Result<std::shared_ptr<const Query>> Query::from_canonical(std::string_view cano
   const auto parsed = read_canonical(*tree);
   if (!parsed) return parsed.error();
   auto table = catalogue.find(parsed->table);
-  if (!table) return Error{Fault::not_found, "unknown table " + quoted(parsed->table)};
+  if (!table) return Error{Fault::not_found, "unknown table " + in_quotes(parsed->table)};
   auto query = bind(*parsed, std::move(table));
   if (!query) return query;
   if ((*query)->canonical() != canonical) {
     return Error{Fault::lost, fmt::format("the table {} no longer has the shape that the query was made for",
-                                          quoted(parsed->table))};
+                                          in_quotes(parsed->table))};
   }
   return query;
 }

@@ -154,11 +154,11 @@ std::string literal_for_message(const ParsedLiteral& literal) {
     case Kind::null:
       return "NULL";
     case Kind::string:
-      return quoted(literal.text);
+      return in_quotes(literal.text);
     default:
       break;
   }
-  const std::string text = quoted(literal.text);
+  const std::string text = in_quotes(literal.text);
   return text.substr(1, text.size() - 2);
 }
 

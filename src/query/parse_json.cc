@@ -22,12 +22,12 @@ Status check_members(const Json& object, std::string_view path,
   for (std::size_t i = 0; i < object.members.size(); ++i) {
     const std::string& name = object.members[i].first;
     if (std::find(known.begin(), known.end(), name) == known.end()) {
-      return invalid(path,
-                     fmt::format("has no field {}; its fields are {}", quoted(name), fmt::join(known, ", ")));
+      return invalid(
+          path, fmt::format("has no field {}; its fields are {}", in_quotes(name), fmt::join(known, ", ")));
     }
     for (std::size_t j = 0; j < i; ++j) {
       if (object.members[j].first == name)
-        return invalid(path, fmt::format("the field {} stands twice", quoted(name)));
+        return invalid(path, fmt::format("the field {} stands twice", in_quotes(name)));
     }
   }
   return {};
@@ -91,7 +91,7 @@ Result<ParsedComparison> read_comparison(const Json& object, const std::string& 
   const auto parsed = parse_op(op->text);
   if (!parsed) {
     return invalid(path + ".op", fmt::format("{} is not one of = <> != < <= > >=, is null, is not null, in",
-                                             quoted(op->text)));
+                                             in_quotes(op->text)));
   }
   comparison.op = *parsed;
   if (auto status = read_values(object, path, comparison); !status) return status.error();

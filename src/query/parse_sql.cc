@@ -231,7 +231,7 @@ class SelectReader {
     }
     if (!names_the_table(qualifiers)) {
       return refused(place_of(reference),
-                     fmt::format("{} is not the table of this query", quoted(qualifiers.back())));
+                     fmt::format("{} is not the table of this query", in_quotes(qualifiers.back())));
     }
     if (as(&fields->items.back(), "A_Star") != nullptr) return std::optional<std::string>();
     const Json* name = as(&fields->items.back(), "String");
@@ -291,7 +291,8 @@ class SelectReader {
     if (kind != "AEXPR_OP") return refused(place_of(node), in_sql(kExpressions, kind) + " is not supported");
     if (!plain) return refused(place_of(node), "OPERATOR(…) is not supported");
     const auto op = parse_op(symbol);
-    if (!op) return refused(place_of(node), fmt::format("the operator {} is not supported", quoted(symbol)));
+    if (!op)
+      return refused(place_of(node), fmt::format("the operator {} is not supported", in_quotes(symbol)));
     return *op;
   }
 

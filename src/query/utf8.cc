@@ -37,7 +37,7 @@ bool storable_text(std::string_view text) {
   return true;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   constexpr std::size_t kShown = 64;
   std::string out = "\"";
   std::size_t at = 0;

@@ -11,6 +11,6 @@ bool storable_text(std::string_view text);
 
 /// `text` in double quotes for an error message: cut to about 64 bytes, and never anything but well-formed
 /// UTF-8.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
 }  // namespace tidegate::query

@@ -1,0 +1,272 @@
+// Rule 21: binding is closed. What fits is brought to one spelling; whatever does not fit is refused with a
+// message that names column, operator, literal and what would fit.
+#include <gtest/gtest.h>
+
+#include "query/testing.h"
+
+namespace tidegate::query {
+namespace {
+
+std::string fault(const Result<std::shared_ptr<const Query>>& query) {
+  return query ? "no error" : query.error().message;
+}
+
+std::string bound_value(const std::string& name, const ParsedLiteral& literal) {
+  const auto query = bind_things({"things", {}, {compare(name, Op::eq, {literal})}});
+  return query ? (*query)->where().front().values.front() : "! " + query.error().message;
+}
+
+TEST(BindTest, literals_come_to_their_type_s_text) {
+  struct Case {
+    std::string column;
+    ParsedLiteral literal;
+    std::string value;
+  };
+  const std::vector<Case> cases = {
+      {"small", number("-32768"), "-32768"},
+      {"small", number("007"), "7"},
+      {"count", number("1e3"), "1000"},
+      {"count", number("1.0"), "1"},
+      {"count", number("-0"), "0"},
+      {"count", string("12"), "12"},
+      {"id", string("9223372036854775807"), "9223372036854775807"},
+      {"id", number("-9223372036854775808"), "-9223372036854775808"},
+      {"total", number("1.50"), "1.5"},
+      {"total", number(".5"), "0.5"},
+      {"total", number("1E-3"), "0.001"},
+      {"total", string("nan"), "NaN"},
+      {"total", string("-inf"), "-Infinity"},
+      {"done", boolean(true), "t"},
+      {"done", string("false"), "f"},
+      {"title", string(" a "), " a "},
+      {"label", string("1"), "1"},
+      {"ref", string("123E4567-E89B-12D3-A456-426614174000"), "123e4567-e89b-12d3-a456-426614174000"},
+      {"ref", string("{123e4567e89b12d3a456426614174000}"), "123e4567-e89b-12d3-a456-426614174000"},
+      {"ref", string("123e-4567-e89b-12d3-a456-4266-1417-4000"), "123e4567-e89b-12d3-a456-426614174000"},
+      {"day", string("2024-02-29"), "2024-02-29"},
+      {"day", string("0044-03-15 BC"), "0044-03-15 BC"},
+      {"at", string("2026-01-31"), "2026-01-31 00:00:00"},
+      {"at", string("2026-01-31T10:20"), "2026-01-31 10:20:00"},
+      {"at", string("2026-01-31 10:20:30.500"), "2026-01-31 10:20:30.5"},
+      {"made", string("2026-01-31T10:20:30.123456Z"), "2026-01-31 10:20:30.123456+00"},
+      {"made", string("2026-01-31 00:20:30+05:30"), "2026-01-30 18:50:30+00"},
+      {"made", string("infinity"), "infinity"},
+  };
+  for (const Case& test : cases)
+    EXPECT_EQ(bound_value(test.column, test.literal), test.value) << test.literal.text;
+}
+
+TEST(BindTest, what_does_not_fit_says_what_would) {
+  struct Case {
+    std::string column;
+    ParsedLiteral literal;
+    std::string says;
+  };
+  const std::vector<Case> cases = {
+      {"small", number("32768"),
+       R"(column "small" (smallint): `=` can't take 32768; it takes a whole number from -32768 to 32767)"},
+      {"count", number("2147483648"), "from -2147483648 to 2147483647"},
+      {"count", number("1e400"), "from -2147483648"},
+      {"count", number("1.5"), "can't take 1.5; it takes a whole number, not a fraction"},
+      {"count", string("abc"), "can't take \"abc\"; it takes a whole number"},
+      {"count", string(""), "a whole number"},
+      {"count", string(" 1"), "a whole number"},
+      {"count", string("NaN"), "a whole number"},
+      {"count", boolean(true), "can't take true; it takes a whole number"},
+      {"id", number("9223372036854775808"), "from -9223372036854775808"},
+      {"id", number("1e999999999999"), "from -9223372036854775808"},
+      {"total", string("12,5"), "a number like 12.5"},
+      {"total", number("1e2000"), "at most 1000 digits"},
+      {"total", boolean(false), "a number"},
+      {"done", number("1"), "can't take 1; it takes true or false"},
+      {"done", string("yes"), "true or false"},
+      {"title", number("5"), "column \"title\" (text): `=` can't take 5; it takes a string"},
+      {"title", boolean(true), "a string"},
+      {"title", string(std::string("a\0b", 3)), "UTF-8 without NUL"},
+      {"title", string("\xed\xa0\x80"), "UTF-8 without NUL"},
+      {"ref", string("123e4567"), "a UUID like"},
+      {"ref", string("123e4567-e89b-12d3-a456-42661417400g"), "a UUID like"},
+      {"ref", string("123e4567--e89b-12d3-a456-426614174000"), "a UUID like"},
+      {"ref", string("123e4567-e89b-12d3-a456-426614174000-"), "a UUID like"},
+      {"ref", number("1"), "a UUID like"},
+      {"day", string("2023-02-29"), "a date like"},
+      {"day", string("01/02/2026"), "a date like"},
+      {"day", string("today"), "a date like"},
+      {"day", string("2026-01-01 00:00:00"), "a date like"},
+      {"at", string("2026-01-31 10:20:30Z"), "without a zone, since the column has none"},
+      {"at", string("2026-01-31 24:00:00"), "without a zone"},
+      {"at", string("2026-01-31 10:20:30.1234567"), "without a zone"},
+      {"at", number("1767225600"), "without a zone"},
+      {"made", string("2026-01-31 10:20:30"), "a time with its zone"},
+      {"made", string("2026-01-31 10:20:30+16"), "a time with its zone"},
+      {"made", string("2026-01-31"), "a time with its zone"},
+      {"made", string("now"), "a time with its zone"},
+  };
+  for (const Case& test : cases) {
+    const auto query = bind_things({"things", {}, {compare(test.column, Op::eq, {test.literal})}});
+    ASSERT_FALSE(query.ok()) << test.column << " " << test.literal.text;
+    EXPECT_EQ(query.error().fault, Fault::invalid);
+    EXPECT_NE(query.error().message.find(test.says), std::string::npos) << query.error().message;
+    EXPECT_NE(query.error().message.find("\"" + test.column + "\""), std::string::npos)
+        << query.error().message;
+  }
+}
+
+TEST(BindTest, null_is_refused_with_the_way_to_write_it) {
+  EXPECT_EQ(fault(bind_things({"things", {}, {compare("count", Op::eq, {null()})}})),
+            "column \"count\": `=` with NULL never holds; write IS NULL");
+  EXPECT_EQ(fault(bind_things({"things", {}, {compare("count", Op::ne, {null()})}})),
+            "column \"count\": `<>` with NULL never holds; write IS NOT NULL");
+  EXPECT_FALSE(bind_things({"things", {}, {compare("count", Op::in, {number("1"), null()})}}).ok());
+}
+
+TEST(BindTest, text_is_compared_only_where_bytes_decide) {
+  for (const Op op : {Op::eq, Op::ne, Op::in}) {
+    EXPECT_TRUE(bind_things({"things", {}, {compare("title", op, {string("a")})}}).ok());
+    EXPECT_EQ(fault(bind_things({"things", {}, {compare("folded", op, {string("a")})}})).substr(0, 36),
+              "column \"folded\" can't be compared by");
+  }
+  for (const Op op : {Op::lt, Op::le, Op::gt, Op::ge}) {
+    EXPECT_TRUE(bind_things({"things", {}, {compare("code", op, {string("a")})}}).ok());
+    const auto query = bind_things({"things", {}, {compare("title", op, {string("a")})}});
+    EXPECT_NE(fault(query).find("collation is \"C\""), std::string::npos) << fault(query);
+  }
+  EXPECT_NE(
+      fault(bind_things({"things", {}, {compare("folded", Op::eq, {string("a")})}})).find("nondeterministic"),
+      std::string::npos);
+}
+
+TEST(BindTest, other_types_only_take_null_tests) {
+  for (const std::string name : {"ratio", "doc", "tags", "fixed", "mood"}) {
+    EXPECT_TRUE(bind_things({"things", {}, {compare(name, Op::is_null)}}).ok()) << name;
+    EXPECT_TRUE(bind_things({"things", {}, {compare(name, Op::is_not_null)}}).ok()) << name;
+    for (const Op op : {Op::eq, Op::ne, Op::lt, Op::le, Op::gt, Op::ge, Op::in}) {
+      EXPECT_NE(
+          fault(bind_things({"things", {}, {compare(name, op, {string("1")})}})).find("only take IS NULL"),
+          std::string::npos)
+          << name;
+    }
+  }
+}
+
+TEST(BindTest, the_number_of_values_is_the_operator_s) {
+  EXPECT_EQ(fault(bind_things({"things", {}, {compare("count", Op::eq)}})),
+            "column \"count\": `=` takes one value, not 0");
+  EXPECT_FALSE(bind_things({"things", {}, {compare("count", Op::lt, {number("1"), number("2")})}}).ok());
+  EXPECT_FALSE(bind_things({"things", {}, {compare("count", Op::is_null, {number("1")})}}).ok());
+  EXPECT_FALSE(bind_things({"things", {}, {compare("count", Op::in)}}).ok());
+}
+
+TEST(BindTest, conditions_and_lists_are_bounded) {
+  ParsedQuery parsed{"things", {}, {}};
+  parsed.where.assign(kConditionsMax, compare("count", Op::eq, {number("1")}));
+  EXPECT_TRUE(bind_things(parsed).ok());
+  parsed.where.push_back(parsed.where.front());
+  EXPECT_EQ(fault(bind_things(parsed)), "a query has at most 100 conditions, not 101");
+  ParsedComparison in = compare("count", Op::in);
+  in.values.assign(kInValuesMax, number("1"));
+  EXPECT_TRUE(bind_things({"things", {}, {in}}).ok());
+  in.values.push_back(number("1"));
+  EXPECT_EQ(fault(bind_things({"things", {}, {in}})),
+            "column \"count\": `in` takes at most 1000 values, not 1001");
+}
+
+TEST(BindTest, unknown_columns_are_named_with_their_place) {
+  EXPECT_EQ(fault(bind_things({"things", {"nope"}, {}})), "table \"public.things\" has no column \"nope\"");
+  ParsedComparison comparison = compare("Count", Op::eq, {number("1")});
+  comparison.place = 37;
+  EXPECT_EQ(fault(bind_things({"things", {}, {comparison}})),
+            "table \"public.things\" has no column \"Count\" (at byte 37)");
+}
+
+TEST(BindTest, the_key_is_always_projected_and_columns_stand_in_the_table_s_order) {
+  const auto query = bind_things({"things", {"done", "count", "done"}, {}});
+  ASSERT_TRUE(query.ok());
+  EXPECT_EQ((*query)->columns(), (std::vector<int>{0, 2, 7}));
+  EXPECT_EQ((*bind_things({"things", {}, {}}))->columns().size(), things().columns.size());
+}
+
+TEST(BindTest, what_can_t_be_shown_is_refused_by_name) {
+  TableSchema table = things();
+  table.columns.push_back(column("price", Type::other, "money"));
+  EXPECT_NE(fault(Query::bind({"things", {}, {}}, shared(table)))
+                .find("\"price\" can't be shown: values of type \"money\""),
+            std::string::npos);
+  EXPECT_FALSE(Query::bind({"things", {"price"}, {}}, shared(table)).ok());
+  EXPECT_TRUE(Query::bind({"things", {"title"}, {}}, shared(table)).ok());
+  EXPECT_FALSE(Query::bind({"things", {"title"}, {compare("price", Op::is_null)}}, shared(table)).ok());
+  table.columns.back() = column("prices", Type::array, "money[]");
+  EXPECT_FALSE(Query::bind({"things", {"prices"}, {}}, shared(table)).ok());
+  table.columns.back() = column("sum", Type::int4);
+  table.columns.back().generated = true;
+  EXPECT_NE(
+      fault(Query::bind({"things", {}, {}}, shared(table))).find("\"sum\" can't be shown: it is generated"),
+      std::string::npos);
+  EXPECT_NE(fault(Query::bind({"things", {"id"}, {compare("sum", Op::eq, {number("1")})}}, shared(table)))
+                .find("it is generated"),
+            std::string::npos);
+}
+
+TEST(BindTest, a_table_that_can_t_be_exact_is_denied) {
+  TableSchema table = things();
+  table.refusal = "row security is on";
+  const auto refused = Query::bind({"things", {}, {}}, shared(table));
+  EXPECT_EQ(refused.error().fault, Fault::denied);
+  EXPECT_EQ(refused.error().message, "row security is on");
+  table = things();
+  table.key.clear();
+  EXPECT_EQ(Query::bind({"things", {}, {}}, shared(table)).error().fault, Fault::denied);
+  table = things();
+  table.replica_identity = "default";
+  EXPECT_EQ(Query::bind({"things", {}, {}}, shared(table)).error().fault, Fault::denied);
+}
+
+TEST(BindTest, messages_stay_utf8_and_short) {
+  const auto query =
+      bind_things({"things", {}, {compare("count", Op::eq, {string("\xff" + std::string(5'000, 'x'))})}});
+  EXPECT_LT(fault(query).size(), 250u);
+  EXPECT_NE(fault(query).find("\"?xxx"), std::string::npos);
+}
+
+TEST(BindTest, the_index_takes_the_most_selective_equality) {
+  const auto index = [](std::vector<ParsedComparison> where) {
+    const auto query = bind_things({"things", {}, std::move(where)});
+    const IndexableEquality* found = (*query)->indexable();
+    return found ? (*query)->table().columns[static_cast<std::size_t>(found->column)].name
+                 : std::string("none");
+  };
+  EXPECT_EQ(index({}), "none");
+  EXPECT_EQ(index({compare("count", Op::gt, {number("1")}), compare("title", Op::is_null)}), "none");
+  EXPECT_EQ(index({compare("done", Op::eq, {boolean(true)}), compare("title", Op::eq, {string("a")})}),
+            "title");
+  EXPECT_EQ(
+      index({compare("count", Op::in, {number("1"), number("2")}), compare("title", Op::eq, {string("a")})}),
+      "title");
+  EXPECT_EQ(
+      index({compare("title", Op::eq, {string("a")}), compare("id", Op::in, {number("1"), number("2")})}),
+      "id");
+  EXPECT_EQ(index({compare("done", Op::eq, {boolean(true)})}), "done");
+}
+
+TEST(NarrowedTest, one_more_condition_is_another_query) {
+  const auto wide = bind_things({"things", {"title"}, {compare("count", Op::eq, {number("1")})}});
+  const auto narrow = (*wide)->narrowed(compare("title", Op::eq, {string("a")}));
+  ASSERT_TRUE(narrow.ok());
+  const auto whole =
+      bind_things({"things",
+                   {"title"},
+                   {compare("title", Op::eq, {string("a")}), compare("count", Op::eq, {number("1")})}});
+  EXPECT_EQ((*narrow)->hash(), (*whole)->hash());
+  EXPECT_NE((*narrow)->hash(), (*wide)->hash());
+  EXPECT_EQ((*wide)->where().size(), 1u);
+  EXPECT_EQ((*narrow)->columns(), (*wide)->columns());
+  EXPECT_FALSE((*wide)->narrowed(compare("count", Op::eq, {string("x")})).ok());
+}
+
+TEST(NarrowedTest, the_same_condition_again_changes_nothing) {
+  const auto wide = bind_things({"things", {}, {compare("count", Op::eq, {number("1")})}});
+  EXPECT_EQ((*(*wide)->narrowed(compare("count", Op::eq, {string("01")})))->hash(), (*wide)->hash());
+}
+
+}  // namespace
+}  // namespace tidegate::query
