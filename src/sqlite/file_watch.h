@@ -1,0 +1,33 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+
+namespace tidegate::sqlite {
+
+/// Waits for something to happen to a database file or its `-wal` (inotify), or for a wake-up. One thread
+/// waits; `wake` is for any. Where inotify is not to be had only the wait's length counts.
+class FileWatch {
+ public:
+  explicit FileWatch(const std::string& path);
+  ~FileWatch();
+  FileWatch(const FileWatch&) = delete;
+  FileWatch& operator=(const FileWatch&) = delete;
+
+  /// Returns when a file was written to, after `wake`, or after `wait`.
+  void wait(std::chrono::milliseconds wait);
+  void wake();
+  /// Whether the path still names the file of the beginning.
+  [[nodiscard]] bool same_file() const;
+
+ private:
+  void watch_wal();
+
+  std::string path_;
+  int inotify_ = -1;
+  int wake_ = -1;
+  bool wal_watched_ = false;
+  unsigned long long inode_ = 0;
+};
+
+}  // namespace tidegate::sqlite
