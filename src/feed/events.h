@@ -31,11 +31,11 @@ struct Slice {
   std::uint32_t size = 0;  ///< 0: this encoding was not wanted by anybody
 };
 
-/// One data record of one channel, with its frames. A subscriber whose encoding has no slice here gets nothing, but
-/// `last` and `lsn` count for it as for the others (`json` has text on a diff's last part only, and where that is large
-/// in further frames of the same `seq` before it, which have no other slice). For `raw` and `v1` the slice is a whole WebSocket frame,
+/// One data record of one channel, with its frames. For `raw` and `v1` the slice is a whole WebSocket frame,
 /// the same for every subscriber; for `json` and `base64` it is a message's tail (protocol/messages.h), to be
-/// put behind the subscriber's own head.
+/// put behind the subscriber's own head. A subscriber whose encoding has no slice here gets nothing, but
+/// `last` and `lsn` count for it as for the others: `json` has text on a diff's last part only, and where
+/// that is large in further frames before it, which have no other slice and lie between two records' seqs.
 struct Frame {
   ChannelId channel;
   FeedSeq seq;
@@ -98,8 +98,8 @@ struct Accepted {
   QueryHash query;
   bool resumed = false;
   bool unsolicited = false;
-  /// Set where `resumed`: what the cursor said. The subscription then lags: it asks to catch up from `after`. (In
-  /// pass-through a SnapshotReady with the same `after` follows at once; it asks when that is written.)
+  /// Set where `resumed`: what the cursor said. The subscription then lags: it asks to catch up from `after`.
+  /// (In pass-through a SnapshotReady with the same `after` follows at once; it asks when that is written.)
   std::optional<Fence> fence;
   Lsn floor;
   FeedSeq after;

@@ -25,9 +25,9 @@ struct Parts {
   std::vector<ShardPort> shards;
 };
 
-/// One a gateway, on the log reader's thread: channels and their numbers, registration, encode once, snapshot flights
-/// and spools, tails. It gives every record that it reads a FeedSeq, and posts to the shards in that order, so that a
-/// CaughtUp with `live` and the Delivers after it have no gap and no overlap.
+/// One a gateway, on the log reader's thread: channels and their numbers, registration, encode once, snapshot
+/// flights and spools, tails. It gives every record that it reads a FeedSeq, and posts to the shards in that
+/// order, so that a CaughtUp with `live` and the Delivers after it have no gap and no overlap.
 class Feed {
  public:
   Feed(Parts parts, Options options);
@@ -35,10 +35,11 @@ class Feed {
   Feed(const Feed&) = delete;
   Feed& operator=(const Feed&) = delete;
 
-  /// Opens the log's reader, follows the registry and takes an incarnation. Errors name what can't be reached, or that
-  /// gateway and matcher see different databases (rule 29).
+  /// Opens the log's reader, follows the registry and takes an incarnation. Errors name what can't be
+  /// reached, or that gateway and matcher see different databases (rule 29).
   Status start();
-  /// Reads until `stop`; the calling thread becomes the feed's. An Error is one that this process can't go on with.
+  /// Reads until `stop`; the calling thread becomes the feed's. An Error is one that this process can't go on
+  /// with.
   Status run();
   /// Any thread.
   void stop();

@@ -1,0 +1,103 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "base/clock.h"
+#include "feed/events.h"
+
+namespace tidegate::feed {
+
+/// Where the tail holds one frame of a channel, with what a search needs.
+struct TailEntry {
+  std::uint64_t batch = 0;  ///< Tail's number of it
+  std::uint32_t frame = 0;
+  FeedSeq seq;
+  Lsn lsn;
+  Offset offset;
+};
+
+/// A transaction of which some parts have come (rule 5).
+struct Unfinished {
+  Generation generation;
+  Lsn lsn;
+  std::uint32_t next_part = 0;
+};
+
+/// A snapshot that is being taken for all who wait for it (rule 17): what was noted before it began.
+struct Flight {
+  std::uint64_t number = 0;
+  FeedSeq after;
+};
+
+/// A snapshot that was taken, for those who come soon.
+struct Taken {
+  std::shared_ptr<const Spool> spool;
+  Fence fence;
+  FeedSeq after;
+  Steady at;
+};
+
+/// Everything the feed knows of one routing key. The feed's thread only.
+struct Channel {
+  ChannelId id;
+  std::string key;
+  std::shared_ptr<const query::Query> query;  ///< null: pass-through
+  QueryHash hash;
+
+  // Who listens.
+  std::unordered_set<SubscriptionId> subscriptions;
+  std::vector<std::uint32_t> shard_subscribers;  ///< one a shard: those that have a place, not the pending
+  std::array<std::uint32_t, protocol::kEncodings> wanted{};
+  std::vector<SubscriptionId> pending;  ///< wait for a snapshot; may name some that have left
+  std::optional<Steady> empty_since;
+
+  // The tail: every record of the channel with a seq above `complete_since` is in `entries`.
+  std::deque<TailEntry> entries;
+  FeedSeq complete_since;
+  /// Managed: every diff of this activation with an LSN above it is in `entries`. Pass-through: where set,
+  /// the highest LSN among the channel's records that are known to precede `entries`.
+  std::optional<Lsn> complete_lsn;
+
+  // Managed.
+  std::optional<Activation> activation;  ///< absent: registering
+  Epoch epoch;                           ///< of the activation
+  Partition partition;
+  Lsn last_complete;  ///< rule 5: a diff at or below it has been given before
+  std::optional<Unfinished> unfinished;
+  std::optional<Flight> flight;
+  std::optional<Taken> taken;
+  int lost_races = 0;
+  /// Reset, and the snapshot that mends it has not gone out: its subscribers in the hubs still look live, so
+  /// that nobody else may join before.
+  bool resetting = false;
+};
+
+/// Records of a key that the log was asked for again, for one subscription. Their seqs lie in a range that
+/// was reserved when it came, below all that was read since.
+struct Replayed {
+  std::shared_ptr<const FrameBatch> batch;
+};
+
+/// One subscription of a shard's. The feed's thread only.
+struct Subscription {
+  SubscriptionId id;
+  Channel* channel = nullptr;
+  protocol::Encoding encoding = protocol::Encoding::raw;
+  bool accepted = false;
+  /// Waits for a snapshot, or for what decides about its resume: nothing is delivered to it.
+  bool pending = true;
+  std::optional<protocol::Cursor> cursor;  ///< until it is decided whether the resume holds
+  std::optional<Lsn> resume_from;          ///< likewise, in pass-through
+  Steady since;                            ///< it waits since then
+  Steady told;                             ///< it was last told that it waits
+  std::optional<Replayed> replayed;
+};
+
+}  // namespace tidegate::feed

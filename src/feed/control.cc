@@ -1,0 +1,122 @@
+#include "feed/control.h"
+
+#include <utility>
+
+#include "base/encoding.h"
+
+namespace tidegate::feed {
+
+struct Control::Answers {
+  std::mutex mutex;
+  std::optional<Steady> renewed;    // when the last acknowledged renewal was sent
+  Incarnation renewed_incarnation;  // of whom
+  std::vector<std::string> failed;
+};
+
+Control::Control(registry::Registry& registry, Clock& clock, const Options& options,
+                 std::function<void()> on_news)
+    : registry_(registry),
+      clock_(clock),
+      options_(options),
+      on_news_(std::move(on_news)),
+      incarnation_(random_u64()),
+      answers_(std::make_shared<Answers>()) {}
+
+Control::~Control() = default;
+
+Status Control::start(std::chrono::milliseconds timeout) {
+  auto following = registry_.follow([this](const registry::Entry& entry) { on_entry(entry); },
+                                    [this] {
+                                      std::lock_guard lock(mutex_);
+                                      caught_up_ = true;
+                                      changed_.notify_all();
+                                    });
+  if (!following) return following.error();
+  following_ = std::move(*following);
+  std::unique_lock lock(mutex_);
+  if (!changed_.wait_for(lock, timeout, [this] { return caught_up_; })) {
+    return Error{Fault::unavailable, "the control topic could not be read to its end"};
+  }
+  lock.unlock();
+  if (registry_.leases()) send_lease(false);
+  return {};
+}
+
+void Control::on_entry(const registry::Entry& entry) {
+  {
+    std::lock_guard lock(mutex_);
+    if (const auto* epoch = std::get_if<registry::EpochBound>(&entry.record)) {
+      epoch_ = *epoch;
+    } else if (const auto* fence = std::get_if<registry::GenerationFence>(&entry.record)) {
+      fences_[fence->partition] = *fence;
+    } else {
+      return;
+    }
+  }
+  on_news_();
+}
+
+Control::News Control::take() {
+  std::lock_guard lock(mutex_);
+  News news{std::exchange(epoch_, {}), {}};
+  for (auto& [partition, fence] : std::exchange(fences_, {})) news.fences.push_back(fence);
+  return news;
+}
+
+bool Control::caught_up() const {
+  std::lock_guard lock(mutex_);
+  return caught_up_;
+}
+
+void Control::enlist(const std::string& routing_key, const std::string& canonical) {
+  registry_.append(registry::Registration{incarnation_, routing_key, canonical, false},
+                   [answers = answers_, routing_key](const Result<Offset>& stored) {
+                     if (stored) return;
+                     std::lock_guard lock(answers->mutex);
+                     answers->failed.push_back(routing_key);
+                   });
+}
+
+void Control::retire(const std::string& routing_key) {
+  // Where this is not stored, the matcher matches a query too many until our lease ends.
+  registry_.append(registry::Registration{incarnation_, routing_key, "", true}, [](const Result<Offset>&) {});
+}
+
+void Control::send_lease(bool ended) {
+  sent_ = clock_.steady();
+  registry_.append(
+      registry::Lease{incarnation_, ended},
+      [answers = answers_, sent = sent_, incarnation = incarnation_](const Result<Offset>& stored) {
+        if (!stored) return;
+        std::lock_guard lock(answers->mutex);
+        answers->renewed = sent;
+        answers->renewed_incarnation = incarnation;
+      });
+}
+
+bool Control::renew() {
+  if (!registry_.leases()) return false;
+  const Steady now = clock_.steady();
+  bool lost = false;
+  {
+    std::lock_guard lock(answers_->mutex);
+    // An incarnation that never had an acknowledged lease has nothing that could have been ended behind its
+    // back.
+    lost = answers_->renewed && answers_->renewed_incarnation == incarnation_ &&
+           now - *answers_->renewed > options_.lease / 2;
+  }
+  if (lost) incarnation_ = Incarnation(random_u64());
+  if (lost || now - sent_ >= options_.lease / 3) send_lease(false);
+  return lost;
+}
+
+std::vector<std::string> Control::take_failed() {
+  std::lock_guard lock(answers_->mutex);
+  return std::exchange(answers_->failed, {});
+}
+
+void Control::leave() {
+  if (registry_.leases()) send_lease(true);
+}
+
+}  // namespace tidegate::feed

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "feed/options.h"
+#include "registry/registry.h"
+
+namespace tidegate::feed {
+
+/// This gateway's end of the control topic: what a matcher says there of epoch and generations, and what we
+/// say: lease and registrations, under one incarnation (rule 15). The feed's thread, except where it says
+/// otherwise.
+class Control {
+ public:
+  /// What was learned since the last `take`. Coalesced, so that it is bounded by the number of partitions.
+  struct News {
+    std::optional<registry::EpochBound> epoch;
+    std::vector<registry::GenerationFence> fences;
+  };
+
+  Control(registry::Registry& registry, Clock& clock, const Options& options, std::function<void()> on_news);
+  ~Control();
+
+  /// Follows, and waits until everything that was there has been read.
+  Status start(std::chrono::milliseconds timeout);
+  [[nodiscard]] News take();
+  /// Any thread.
+  [[nodiscard]] bool caught_up() const;
+
+  void enlist(const std::string& routing_key, const std::string& canonical);
+  void retire(const std::string& routing_key);
+  /// Renews the lease when it is time. True where half a lease passed without an acknowledged renewal: there
+  /// is a new incarnation, and everything must be enlisted again.
+  [[nodiscard]] bool renew();
+  /// Keys whose registration could not be stored, since the last call.
+  [[nodiscard]] std::vector<std::string> take_failed();
+  /// Ends the lease.
+  void leave();
+  [[nodiscard]] Incarnation incarnation() const { return incarnation_; }
+
+ private:
+  struct Answers;  // of the registry, on its threads; they may come after this object's end
+  void on_entry(const registry::Entry& entry);
+  void send_lease(bool ended);
+
+  registry::Registry& registry_;
+  Clock& clock_;
+  const Options& options_;
+  const std::function<void()> on_news_;
+  Incarnation incarnation_;
+  Steady sent_{};
+  std::shared_ptr<Answers> answers_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::optional<registry::EpochBound> epoch_;              // guarded by mutex_
+  std::map<Partition, registry::GenerationFence> fences_;  // guarded by mutex_
+  bool caught_up_ = false;                                 // guarded by mutex_
+
+  std::unique_ptr<registry::Following> following_;  // last: its callbacks use all of the above
+};
+
+}  // namespace tidegate::feed

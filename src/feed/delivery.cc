@@ -1,0 +1,208 @@
+#include "feed/delivery.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace tidegate::feed {
+namespace {
+
+using protocol::Encoding;
+
+constexpr auto index_of(Encoding encoding) {
+  return static_cast<std::size_t>(encoding);
+}
+
+std::size_t bytes_of(const Frame& frame) {
+  std::size_t bytes = sizeof(Frame);
+  for (const Slice& slice : frame.slices) bytes += slice.size;
+  return bytes;
+}
+
+Wanted only(Encoding encoding) {
+  Wanted wanted{};
+  wanted[index_of(encoding)] = true;
+  return wanted;
+}
+
+}  // namespace
+
+/// Collects one CaughtUp: runs of frames out of shared batches, and out of one private batch where a frame
+/// lacks the subscription's encoding.
+class Delivery::Gathering {
+ public:
+  Gathering(Encoding encoding, std::size_t bytes_max) : encoding_(encoding), bytes_max_(bytes_max) {}
+
+  [[nodiscard]] Encoding encoding() const { return encoding_; }
+  [[nodiscard]] bool full() const { return bytes_ >= bytes_max_; }
+
+  void take(const std::shared_ptr<const FrameBatch>& batch, std::uint32_t frame) {
+    if (runs_.empty() || runs_.back().batch != batch) runs_.push_back({batch, {}});
+    runs_.back().frames.push_back(frame);
+    bytes_ += batch->frames[frame].slices[index_of(encoding_)].size;
+    up_to_ = batch->frames[frame].seq;
+  }
+
+  void encode_again(Frame frame, std::string_view payload, const TextTails* texts) {
+    if (!own_) own_ = std::make_shared<FrameBatch>();
+    frame.slices = {};
+    const auto first = static_cast<std::uint32_t>(own_->frames.size());
+    const std::uint32_t count = encode(*own_, frame, payload, only(encoding_), texts);
+    for (std::uint32_t i = 0; i < count; ++i) take(own_, first + i);
+  }
+
+  [[nodiscard]] std::size_t bytes() const { return bytes_; }
+  [[nodiscard]] FeedSeq up_to() const { return up_to_; }
+  std::vector<FrameRun> runs() && { return std::move(runs_); }
+
+ private:
+  const Encoding encoding_;
+  const std::size_t bytes_max_;
+  std::vector<FrameRun> runs_;
+  std::shared_ptr<FrameBatch> own_;
+  std::size_t bytes_ = 0;
+  FeedSeq up_to_;
+};
+
+Delivery::Delivery(std::vector<ShardPort> ports, Channels& channels, Tail& tail, Probe& probe,
+                   const Options& options)
+    : ports_(std::move(ports)),
+      channels_(channels),
+      tail_(tail),
+      probe_(probe),
+      options_(options),
+      pending_(ports_.size()) {}
+
+bool Delivery::add(Channel& channel, Frame frame, std::string_view payload) {
+  Wanted wanted;
+  for (std::size_t i = 0; i < wanted.size(); ++i) wanted[i] = channel.wanted[i] > 0;
+  std::optional<TextTails> texts;
+  if (wanted[index_of(Encoding::json)] && frame.last && channel.query) {
+    texts = text_of(channel, channel.entries.size(), frame, payload);
+    if (!texts) return false;
+  }
+  FrameBatch& batch = tail_.building();
+  auto index = static_cast<std::uint32_t>(batch.frames.size());
+  const std::uint32_t count = encode(batch, frame, payload, wanted, texts ? &*texts : nullptr);
+  probe_.frames_encoded(count);
+  for (std::uint32_t end = index + count; index < end; ++index) {
+    tail_.enter(channel, index);
+    for (std::size_t shard = 0; shard < pending_.size(); ++shard) {
+      if (channel.shard_subscribers[shard] == 0) continue;
+      pending_[shard].frames.push_back(index);
+      pending_[shard].bytes += bytes_of(batch.frames[index]);
+    }
+  }
+  return true;
+}
+
+void Delivery::flush() {
+  const std::shared_ptr<const FrameBatch> batch = tail_.close();
+  if (!batch) return;
+  probe_.tail_bytes(tail_.bytes());
+  for (std::size_t shard = 0; shard < pending_.size(); ++shard) {
+    Pending pending = std::exchange(pending_[shard], {});
+    if (pending.frames.empty()) continue;
+    probe_.delivered(pending.frames.size());
+    ports_[shard].post(Deliver{{batch, std::move(pending.frames)}}, sizeof(Event) + pending.bytes);
+  }
+}
+
+/// A diff's text. Its earlier parts, if any, are the last of the `entries_before`.
+std::optional<TextTails> Delivery::text_of(const Channel& channel, std::size_t entries_before,
+                                           const Frame& frame, std::string_view payload) const {
+  const protocol::Cursor cursor{channel.epoch,   channel.hash, channel.activation.value_or(Activation()),
+                                frame.partition, frame.offset, frame.lsn,
+                                std::nullopt};
+  if (frame.part == 0) return render_text(payload, cursor);
+  if (entries_before < frame.part) return std::nullopt;
+  std::string whole;
+  for (std::uint32_t part = 0; part < frame.part; ++part) {
+    const TailEntry& entry = channel.entries[entries_before - frame.part + part];
+    const Frame& piece = tail_.frame(entry);
+    if (piece.part != part || piece.lsn != frame.lsn) return std::nullopt;
+    whole += payload_of(*tail_.batch(entry), piece);
+  }
+  whole += payload;
+  return render_text(whole, cursor);
+}
+
+bool Delivery::gather(Gathering& gathering, const Channel& channel, std::size_t index) const {
+  const TailEntry& entry = channel.entries[index];
+  const std::shared_ptr<const FrameBatch> batch = tail_.batch(entry);
+  const Frame& frame = batch->frames[entry.frame];
+  const bool text = gathering.encoding() == Encoding::json;
+  const bool further = frame.slices[index_of(Encoding::raw)].size == 0;  // a further text, for `json` alone
+  const bool nothing_to_say = text ? !frame.last || !channel.query : further;
+  if (frame.slices[index_of(gathering.encoding())].size > 0 || nothing_to_say) {
+    gathering.take(batch, entry.frame);
+    return true;
+  }
+  const std::string_view payload = payload_of(*batch, frame);
+  if (!text) {
+    gathering.encode_again(frame, payload, nullptr);
+    return true;
+  }
+  const std::optional<TextTails> texts = text_of(channel, index, frame, payload);
+  if (texts) gathering.encode_again(frame, payload, &*texts);
+  return texts.has_value();
+}
+
+bool Delivery::catch_up(Subscription& subscription, FeedSeq after) {
+  const Channel& channel = *subscription.channel;
+  CaughtUp answer{.subscription = subscription.id, .after = after, .up_to = after};
+  Gathering gathering(subscription.encoding, options_.catch_up_bytes);
+  if (subscription.replayed) {
+    const std::shared_ptr<const FrameBatch>& batch = subscription.replayed->batch;
+    for (std::uint32_t i = 0; i < batch->frames.size(); ++i) {
+      const FeedSeq seq = batch->frames[i].seq;
+      if (seq <= after) continue;
+      if (gathering.full()) break;
+      gathering.take(batch, i);
+    }
+    if (gathering.up_to() > after) answer.up_to = gathering.up_to();
+    if (answer.up_to == after) subscription.replayed.reset();
+  }
+  if (!subscription.replayed) {
+    if (after < channel.complete_since) return false;
+    std::size_t index = Tail::first_after(channel, after);
+    for (; index < channel.entries.size() && !gathering.full(); ++index) {
+      if (!gather(gathering, channel, index)) return false;
+    }
+    answer.live = index == channel.entries.size();
+    answer.up_to = answer.live ? seq_ : gathering.up_to();
+  }
+  const std::size_t bytes = gathering.bytes();
+  answer.runs = std::move(gathering).runs();
+  ports_[shard_of(subscription.id)].post(std::move(answer), sizeof(Event) + bytes);
+  return true;
+}
+
+void Delivery::post(SubscriptionId subscription, Event event) {
+  ports_[shard_of(subscription)].post(std::move(event), sizeof(Event));
+}
+
+void Delivery::post_to_all(const Event& event) {
+  for (const ShardPort& port : ports_) port.post(event, sizeof(Event));
+}
+
+void Delivery::post_snapshot(const std::vector<SubscriptionId>& subscriptions,
+                             const SnapshotReady& snapshot) {
+  std::vector<std::vector<SubscriptionId>> by_shard(ports_.size());
+  for (SubscriptionId id : subscriptions) by_shard[shard_of(id)].push_back(id);
+  for (std::size_t shard = 0; shard < ports_.size(); ++shard) {
+    if (by_shard[shard].empty()) continue;
+    SnapshotReady part = snapshot;
+    const std::size_t bytes =
+        sizeof(Event) + by_shard[shard].size() * sizeof(SubscriptionId) + snapshot.spool->bytes;
+    part.subscriptions = std::move(by_shard[shard]);
+    ports_[shard].post(std::move(part), bytes);
+  }
+}
+
+bool Delivery::congested() const {
+  return std::any_of(ports_.begin(), ports_.end(), [this](const ShardPort& port) {
+    return port.backlog_bytes() > options_.shard_backlog_bytes_max;
+  });
+}
+
+}  // namespace tidegate::feed

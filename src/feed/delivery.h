@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "feed/channels.h"
+#include "feed/encoder.h"
+#include "feed/options.h"
+#include "feed/probe.h"
+#include "feed/tail.h"
+
+namespace tidegate::feed {
+
+/// Everything that goes to the shards, in the order of FeedSeqs: what was read now (`add`, `flush`), and what
+/// a lagging subscription missed (`catch_up`). Since both happen on the feed's thread, and a catch-up only
+/// when everything is flushed, an answer with `live` and the Delivers after it have neither gap nor overlap.
+class Delivery {
+ public:
+  Delivery(std::vector<ShardPort> ports, Channels& channels, Tail& tail, Probe& probe,
+           const Options& options);
+
+  /// The seq of the last record that was read.
+  [[nodiscard]] FeedSeq now() const { return seq_; }
+  FeedSeq next_seq() { return seq_ = FeedSeq(seq_.value() + kSeqStride); }
+  /// Leaves room for kReplayMax seqs behind now(): for records that are read again later and belong here.
+  void reserve() { seq_ = FeedSeq(seq_.value() + kReplayMax); }
+  static constexpr std::uint64_t kReplayMax = std::uint64_t{1} << 32;
+  static_assert(kReplayMax % kSeqStride == 0);
+
+  /// A record of this channel: encodes it, enters it into the tail and notes which shards want it. False, and
+  /// nothing done, where somebody wants text and the value is no diff.
+  [[nodiscard]] bool add(Channel& channel, Frame frame, std::string_view payload);
+  /// Posts what was added.
+  void flush();
+
+  /// Posts the next part of what came after `after`. False where the tail has lost it (or it can't be shown
+  /// as text).
+  [[nodiscard]] bool catch_up(Subscription& subscription, FeedSeq after);
+
+  void post(SubscriptionId subscription, Event event);
+  void post_to_all(const Event& event);
+  /// One event a shard.
+  void post_snapshot(const std::vector<SubscriptionId>& subscriptions, const SnapshotReady& snapshot);
+  /// Some shard can't keep up.
+  [[nodiscard]] bool congested() const;
+
+ private:
+  class Gathering;
+  struct Pending {
+    std::vector<std::uint32_t> frames;
+    std::size_t bytes = 0;
+  };
+  std::optional<TextTails> text_of(const Channel& channel, std::size_t entries_before, const Frame& frame,
+                                   std::string_view payload) const;
+  [[nodiscard]] bool gather(Gathering& gathering, const Channel& channel, std::size_t index) const;
+
+  std::vector<ShardPort> ports_;
+  Channels& channels_;
+  Tail& tail_;
+  Probe& probe_;
+  const Options& options_;
+  FeedSeq seq_;
+  std::vector<Pending> pending_;  // one a shard: frames of the batch being built
+};
+
+}  // namespace tidegate::feed

@@ -1,0 +1,346 @@
+#include "feed/feed.h"
+
+#include <atomic>
+#include <cassert>
+#include <limits>
+#include <utility>
+
+#include "base/mailbox.h"
+#include "base/owner_thread.h"
+#include "feed/control.h"
+#include "feed/managed.h"
+#include "feed/pass_through.h"
+
+namespace tidegate::feed {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::chrono::milliseconds kPatience = 100ms;      // one read waits so long; whatever comes wakes it
+constexpr std::chrono::milliseconds kTick = 100ms;          // between two looks at what waits for time
+constexpr std::chrono::milliseconds kCongestedWait = 5ms;   // shards drain without telling us
+constexpr std::chrono::milliseconds kControlTimeout = 10s;  // to read the control topic whole
+constexpr std::chrono::milliseconds kHeadTimeout = 2s;      // to read the log's last records
+constexpr std::int64_t kHeadRecords = 64;                   // of each partition, to learn the head's LSN
+/// Bounded by the pool's and the replay's own queues.
+constexpr std::size_t kResultsMax = std::numeric_limits<std::size_t>::max();
+
+std::size_t weight(const Command& command) {
+  const auto* subscribe = std::get_if<SubscribeCommand>(&command);
+  return sizeof(Command) + (subscribe != nullptr ? subscribe->routing_key.size() : 0);
+}
+
+}  // namespace
+
+class Feed::State {
+ public:
+  State(Parts parts, Options options)
+      : parts_(std::move(parts)),
+        options_(options),
+        probe_(parts_.metrics),
+        channels_(parts_.shards.size()),
+        tail_(options_.tail_bytes_max, channels_),
+        delivery_(parts_.shards, channels_, tail_, probe_, options_),
+        commands_(options_.commands_bytes_max),
+        snapshots_(kResultsMax),
+        replays_(kResultsMax) {
+    assert((parts_.registry == nullptr) == (parts_.source == nullptr));
+    assert(!parts_.shards.empty());
+  }
+
+  Status start();
+  Status run();
+  void stop() {
+    stopping_ = true;
+    wake();
+  }
+  bool post(Command command) {
+    const std::size_t bytes = weight(command);
+    if (started_ && commands_.post(std::move(command), bytes)) return true;
+    probe_.command_refused();
+    return false;
+  }
+  [[nodiscard]] Status ready() const;
+
+ private:
+  [[nodiscard]] bool managed() const { return parts_.registry != nullptr; }
+  void wake() {
+    if (started_) reader_->wake();
+  }
+  Result<std::vector<log::Start>> starts();
+  Status start_managed();
+  Status start_pass_through(const std::vector<log::Start>& starts);
+  void read_head(const std::vector<log::Start>& ends);
+  Status check_database();
+  Status turn();
+  void handle(const std::vector<Command>& commands);
+  void handle_results();
+  void handle_batch(const log::Batch& batch);
+  Status handle_error(const Error& error);
+  void on_time();
+  void watch_staleness(Steady now);
+
+  Parts parts_;
+  const Options options_;
+  Probe probe_;
+  Channels channels_;
+  Tail tail_;
+  Delivery delivery_;
+  Mailbox<Command> commands_;
+  Mailbox<SnapshotResult> snapshots_;
+  Mailbox<ReplayResult> replays_;
+  std::unique_ptr<log::Reader> reader_;
+  std::atomic<bool> started_{false};  // reader_ is set
+  std::atomic<bool> stopping_{false};
+  std::atomic<bool> heard_lately_{false};
+  OwnerThread owner_;
+  Steady ticked_{};
+  Steady heard_{};  // from upstream
+  Wall heard_wall_{};
+  bool stale_ = false;
+  // Below what their threads' callbacks use.
+  std::unique_ptr<Control> control_;
+  std::unique_ptr<SnapshotPool> pool_;
+  std::unique_ptr<Managed> managed_;
+  std::unique_ptr<Replay> replay_;
+  std::unique_ptr<PassThrough> pass_through_;
+};
+
+// ---- start ----
+
+/// Each partition's end: rule 17 wants it noted before the first registration.
+Result<std::vector<log::Start>> Feed::State::starts() {
+  std::vector<log::Start> starts;
+  for (std::int32_t p = 0; p < parts_.log.partitions(); ++p) {
+    const auto watermarks = parts_.log.watermarks(Partition(p));
+    if (!watermarks) return watermarks.error();
+    starts.push_back({Partition(p), watermarks->end});
+  }
+  return starts;
+}
+
+Status Feed::State::start() {
+  assert(!started_);
+  const auto ends = starts();
+  if (!ends) return ends.error();
+  auto reader = parts_.log.open_reader(*ends);
+  if (!reader) return reader.error();
+  reader_ = std::move(*reader);
+  heard_ = parts_.clock.steady();
+  heard_wall_ = parts_.clock.wall();
+  const Status status = managed() ? start_managed() : start_pass_through(*ends);
+  if (!status) return status;
+  commands_.set_on_post([this] { reader_->wake(); });
+  snapshots_.set_on_post([this] { reader_->wake(); });
+  replays_.set_on_post([this] { reader_->wake(); });
+  started_ = true;
+  return {};
+}
+
+Status Feed::State::start_managed() {
+  control_ = std::make_unique<Control>(*parts_.registry, parts_.clock, options_, [this] { wake(); });
+  pool_ = std::make_unique<SnapshotPool>(*parts_.source, options_, [this](SnapshotResult result) {
+    [[maybe_unused]] const bool posted = snapshots_.post(std::move(result));
+  });
+  managed_ = std::make_unique<Managed>(Managed::Parts{channels_, tail_, delivery_, *control_, *pool_, probe_,
+                                                      parts_.clock, options_, parts_.log.partitions()});
+  if (auto status = control_->start(kControlTimeout); !status) return status;
+  return check_database();
+}
+
+/// Rule 29. Where no matcher has been there yet, each snapshot is checked anyway.
+Status Feed::State::check_database() {
+  const Control::News news = control_->take();
+  managed_->on_news(news);
+  auto catalogue = parts_.source->open_catalogue();
+  if (!catalogue) return catalogue.error();
+  const auto identity = (*catalogue)->identity();
+  if (!identity) return identity.error();
+  if (!news.epoch || news.epoch->source == *identity) return {};
+  return Error{Fault::invalid, "this gateway's database is not the matcher's: here it is " +
+                                   identity->database + " of system " + identity->system + ", there " +
+                                   news.epoch->source.database + " of system " + news.epoch->source.system};
+}
+
+Status Feed::State::start_pass_through(const std::vector<log::Start>& ends) {
+  std::vector<Offset> offsets;
+  for (const log::Start& end : ends) offsets.push_back(end.offset);
+  replay_ = std::make_unique<Replay>(parts_.log, parts_.clock, options_, [this](ReplayResult result) {
+    [[maybe_unused]] const bool posted = replays_.post(std::move(result));
+  });
+  pass_through_ = std::make_unique<PassThrough>(
+      PassThrough::Parts{channels_, tail_, delivery_, *replay_, probe_, parts_.clock, options_},
+      std::move(offsets));
+  read_head(ends);
+  return {};
+}
+
+/// Reads each partition's last records again, before there is any channel: for the LSN of the log's head. As
+/// far as it goes: where it can't be had in time, the head is 0 until something is read.
+void Feed::State::read_head(const std::vector<log::Start>& ends) {
+  for (const log::Start& end : ends) {
+    const auto watermarks = parts_.log.watermarks(end.partition);
+    if (!watermarks || watermarks->start >= end.offset) continue;
+    const Offset from(std::max(watermarks->start.value(), end.offset.value() - kHeadRecords));
+    auto reader = parts_.log.open_reader({{end.partition, from}});
+    if (!reader) continue;
+    const auto deadline = std::chrono::steady_clock::now() + kHeadTimeout;
+    for (bool over = false; !over && std::chrono::steady_clock::now() < deadline;) {
+      const auto batch = (*reader)->read(50ms, options_.read_bytes);
+      if (!batch) break;
+      for (const log::Record& record : batch->records) {
+        over |= record.offset.value() >= end.offset.value() - 1;
+        if (record.offset < end.offset) pass_through_->on_record(record);
+      }
+    }
+  }
+}
+
+// ---- the loop ----
+
+Status Feed::State::run() {
+  assert(started_);
+  owner_.check();
+  Status status;
+  while (!stopping_ && status.ok()) status = turn();
+  if (control_) control_->leave();
+  return status;
+}
+
+Status Feed::State::turn() {
+  handle(commands_.take());
+  handle_results();
+  if (managed_) managed_->on_news(control_->take());
+  on_time();
+  if (delivery_.congested()) {
+    probe_.reading_paused();
+    handle(commands_.wait(kCongestedWait));
+    return {};
+  }
+  const auto batch = reader_->read(kPatience, options_.read_bytes);
+  if (!batch) return handle_error(batch.error());
+  // The control topic may have said meanwhile what decides about these records.
+  if (managed_) managed_->on_news(control_->take());
+  handle_batch(*batch);
+  return {};
+}
+
+void Feed::State::handle(const std::vector<Command>& commands) {
+  for (const Command& command : commands) {
+    std::visit(
+        [this](const auto& each) {
+          if (managed_) return managed_->on_command(each);
+          pass_through_->on_command(each);
+        },
+        command);
+  }
+}
+
+void Feed::State::handle_results() {
+  for (SnapshotResult& result : snapshots_.take()) managed_->on_snapshot(std::move(result));
+  for (const ReplayResult& result : replays_.take()) pass_through_->on_replay(result);
+}
+
+void Feed::State::handle_batch(const log::Batch& batch) {
+  if (batch.records.empty()) return;
+  probe_.records_read(batch.records.size());
+  for (const log::Record& record : batch.records) {
+    delivery_.next_seq();
+    if (managed_) {
+      managed_->on_record(record);
+    } else {
+      pass_through_->on_record(record);
+    }
+  }
+  delivery_.flush();
+  if (managed_) managed_->on_batch_end();
+}
+
+Status Feed::State::handle_error(const Error& error) {
+  switch (error.fault) {
+    case Fault::fatal:
+      return error;
+    case Fault::lost: {
+      const auto ends = starts();
+      if (!ends) return ends.error().fault == Fault::fatal ? Status(ends.error()) : Status();
+      std::vector<Offset> offsets;
+      for (const log::Start& end : *ends) {
+        if (auto sought = reader_->seek(end); !sought && sought.error().fault == Fault::fatal) return sought;
+        offsets.push_back(end.offset);
+      }
+      if (managed_) {
+        managed_->on_lost();
+      } else {
+        pass_through_->on_lost(std::move(offsets));
+      }
+      return {};
+    }
+    default:
+      handle(commands_.wait(kPatience));  // the reader goes on trying by itself
+      return {};
+  }
+}
+
+// ---- time ----
+
+void Feed::State::on_time() {
+  const Steady now = parts_.clock.steady();
+  if (now - ticked_ < kTick) return;
+  ticked_ = now;
+  if (managed_) {
+    managed_->on_time();
+  } else {
+    pass_through_->on_time();
+  }
+  probe_.channels(channels_.size());
+  watch_staleness(now);
+}
+
+void Feed::State::watch_staleness(Steady now) {
+  if (managed_) {
+    if (managed_->heard() && *managed_->heard() > heard_) {
+      heard_ = *managed_->heard();
+      heard_wall_ = parts_.clock.wall();
+    }
+  } else if (parts_.log.reachable().ok()) {
+    heard_ = now;
+    heard_wall_ = parts_.clock.wall();
+  }
+  const bool stale = now - heard_ >= options_.stale_after;
+  heard_lately_ = !stale && (!managed_ || managed_->heard());
+  if (stale == stale_) return;
+  stale_ = stale;
+  probe_.stale(stale);
+  Stale event;
+  if (stale) event.since_unix_ms = unix_us(heard_wall_) / 1'000;
+  delivery_.post_to_all(event);
+}
+
+Status Feed::State::ready() const {
+  if (!started_) return Error{Fault::unavailable, "the feed has not started"};
+  if (auto reachable = parts_.log.reachable(); !reachable) return reachable;
+  if (!managed()) return {};
+  if (!control_->caught_up()) return Error{Fault::unavailable, "the control topic is not read to its end"};
+  if (!heard_lately_) return Error{Fault::unavailable, "nothing has come from the matcher lately"};
+  return {};
+}
+
+Feed::Feed(Parts parts, Options options) : state_(std::make_unique<State>(std::move(parts), options)) {}
+Feed::~Feed() = default;
+Status Feed::start() {
+  return state_->start();
+}
+Status Feed::run() {
+  return state_->run();
+}
+void Feed::stop() {
+  state_->stop();
+}
+bool Feed::post(Command command) {
+  return state_->post(std::move(command));
+}
+Status Feed::ready() const {
+  return state_->ready();
+}
+
+}  // namespace tidegate::feed

@@ -1,0 +1,315 @@
+#include "feed/managed.h"
+
+#include <cassert>
+#include <utility>
+
+#include "base/encoding.h"
+#include "query/query.h"
+
+namespace tidegate::feed {
+
+using protocol::ErrorCode;
+
+namespace {
+
+constexpr std::int64_t kRetryMs = 1'000;
+
+}  // namespace
+
+Managed::Managed(Parts parts) : parts_(parts), partitions_(static_cast<std::size_t>(parts.partitions)) {}
+
+// ---- what shards ask ----
+
+void Managed::on_command(const SubscribeCommand& command) {
+  assert(command.query && "a managed subscribe has a query");
+  Channel* channel = parts_.channels.find(std::string_view(command.routing_key));
+  if (channel == nullptr) {
+    channel = &parts_.channels.create(command.routing_key, command.query);
+    channel->partition = Partition(static_cast<std::int32_t>(murmur2_positive(command.routing_key) %
+                                                             static_cast<std::uint32_t>(parts_.partitions)));
+    channel->complete_since = parts_.delivery.now();
+    parts_.control.enlist(channel->key, command.query->canonical());
+  }
+  Subscription& added = parts_.channels.subscribe(command, *channel, parts_.clock.steady());
+  waiting_.insert(channel->id);
+  if (!added.cursor) {
+    accept(added);
+  } else {
+    parts_.probe.resume_asked();
+    if (channel->activation) decide(added);
+    if (!added.pending) channel->pending.pop_back();
+  }
+  advance(*channel);
+}
+
+void Managed::on_command(const UnsubscribeCommand& command) {
+  Subscription* subscription = parts_.channels.find(command.subscription);
+  if (subscription != nullptr) parts_.channels.unsubscribe(*subscription, parts_.clock.steady());
+}
+
+void Managed::on_command(const CatchUpCommand& command) {
+  Subscription* subscription = parts_.channels.find(command.subscription);
+  // A pending one asked before it knew: the snapshot answers it.
+  if (subscription == nullptr || subscription->pending) return;
+  if (parts_.delivery.catch_up(*subscription, command.after)) return;
+  // The place is lost to the tail. (The log's replay is to be tried here, by seek(partition, generation,
+  // lsn).)
+  parts_.probe.reset(Reset::tail_lost);
+  begin_anew(*subscription);
+  advance(*subscription->channel);
+}
+
+// ---- what the control topic says ----
+
+void Managed::on_news(const Control::News& news) {
+  for (const registry::GenerationFence& fence : news.fences) {
+    if (fence.partition.value() < 0 || fence.partition.value() >= parts_.partitions) continue;
+    partition(fence.partition).fence = fence;
+  }
+  if (!news.epoch || (epoch_ && epoch_->epoch == news.epoch->epoch)) return;
+  const bool first = !epoch_;
+  epoch_ = news.epoch;
+  for (PartitionState& partition : partitions_) {
+    partition.visible.reset();
+    partition.passed.reset();
+    partition.generation = Generation(-1);
+  }
+  if (first) return;  // whatever is registered waits for its first `active` anyway
+  parts_.channels.for_each([this](Channel& channel) { register_anew(channel, Reset::epoch); });
+}
+
+// ---- channels ----
+
+/// The span of matching is over, or not known to go on: nothing of before counts until the next `active`.
+void Managed::register_anew(Channel& channel, Reset reason) {
+  channel.activation.reset();
+  channel.last_complete = Lsn();
+  reset(channel, reason, std::nullopt);
+  parts_.control.enlist(channel.key, channel.query->canonical());
+}
+
+void Managed::reset(Channel& channel, Reset reason, std::optional<Lsn> complete_lsn) {
+  parts_.delivery.flush();  // what came before the reset goes out before its ack
+  parts_.probe.reset(reason);
+  parts_.tail.cut(channel, parts_.delivery.now(), complete_lsn);
+  channel.unfinished.reset();
+  channel.flight.reset();  // a flight under way lands nowhere
+  channel.taken.reset();
+  channel.lost_races = 0;
+  for (SubscriptionId id : channel.subscriptions) {
+    Subscription& subscription = *parts_.channels.find(id);
+    if (subscription.pending) continue;
+    channel.resetting = true;
+    begin_anew(subscription);
+  }
+}
+
+void Managed::begin_anew(Subscription& subscription) {
+  Channel& channel = *subscription.channel;
+  Channels::wait(subscription, parts_.clock.steady());
+  waiting_.insert(channel.id);
+  parts_.delivery.post(subscription.id, Accepted{.subscription = subscription.id,
+                                                 .channel = channel.id,
+                                                 .query = channel.hash,
+                                                 .unsolicited = true,
+                                                 .partition = channel.partition});
+}
+
+std::optional<Lsn> Managed::visible(const Channel& channel) const {
+  return partitions_[static_cast<std::size_t>(channel.partition.value())].visible;
+}
+
+/// Whatever the channel's waiting subscriptions can be given now.
+void Managed::advance(Channel& channel) {
+  if (channel.pending.empty()) {
+    waiting_.erase(channel.id);
+    return;
+  }
+  if (!channel.activation || channel.flight) return;
+  const Steady now = parts_.clock.steady();
+  if (channel.taken && now - channel.taken->at <= parts_.options.snapshot_reuse &&
+      channel.taken->after >= channel.complete_since) {
+    parts_.probe.snapshot_reused();
+    const Taken taken = *channel.taken;
+    serve(channel, std::exchange(channel.pending, {}), taken);
+    return;
+  }
+  channel.taken.reset();
+  const std::optional<Lsn> v = visible(channel);
+  if (v && *v >= channel.complete_lsn.value_or(Lsn())) start_flight(channel);
+}
+
+/// Rules 17 and 19: what the stream holds at this moment is noted first, then the reading begins.
+void Managed::start_flight(Channel& channel) {
+  std::erase_if(channel.pending, [this](SubscriptionId id) {
+    const Subscription* subscription = parts_.channels.find(id);
+    return subscription == nullptr || !subscription->pending;
+  });
+  if (channel.pending.empty()) return;
+  const Lsn v = *visible(channel);
+  const FeedSeq after = Tail::before_lsn(channel, v, parts_.delivery.now());
+  const std::size_t next = Tail::first_after(channel, after);
+  const Offset offset = next < channel.entries.size() ? Offset(channel.entries[next].offset.value() - 1)
+                                                      : partition(channel.partition).read;
+  channel.flight = Flight{++last_flight_, after};
+  parts_.pool.start(
+      {last_flight_,
+       channel.id,
+       channel.query,
+       {channel.epoch, channel.hash, *channel.activation, channel.partition, offset, v, std::nullopt}});
+}
+
+void Managed::on_snapshot(SnapshotResult result) {
+  Channel* channel = parts_.channels.find(result.channel);
+  if (channel == nullptr || !channel->flight || channel->flight->number != result.flight) return;
+  const Flight flight = *std::exchange(channel->flight, std::nullopt);
+  if (!result.status.ok()) {
+    parts_.probe.snapshot_failed();
+    // The database's own words stay here (rule 22).
+    switch (result.status.error().fault) {
+      case Fault::lost:
+        return refuse_pending(*channel, ErrorCode::schema_changed,
+                              "the table's shape has changed; subscribe again", {});
+      case Fault::invalid:
+        return refuse_pending(*channel, ErrorCode::snapshot_failed,
+                              "the result is too large; narrow the query", {});
+      case Fault::denied:
+        return refuse_pending(*channel, ErrorCode::snapshot_failed, "this gateway may not read the table",
+                              {});
+      default:
+        return refuse_pending(*channel, ErrorCode::unavailable, "the snapshot could not be read", kRetryMs);
+    }
+  }
+  if (!epoch_ || result.info.identity != epoch_->source) {
+    parts_.probe.snapshot_failed();
+    return refuse_pending(*channel, ErrorCode::unavailable, "gateway and matcher see different databases",
+                          kRetryMs);
+  }
+  if (flight.after < channel->complete_since) {  // rule 19: the tail has lost what the snapshot lacks
+    parts_.probe.snapshot_raced();
+    if (++channel->lost_races < 2) return advance(*channel);
+    return refuse_pending(*channel, ErrorCode::unavailable,
+                          "changes come faster than a snapshot can be taken", kRetryMs);
+  }
+  parts_.probe.snapshot_taken();
+  channel->lost_races = 0;
+  channel->taken = Taken{std::move(result.spool), result.info.fence, flight.after, parts_.clock.steady()};
+  const Taken taken = *channel->taken;
+  serve(*channel, std::exchange(channel->pending, {}), taken);
+}
+
+void Managed::serve(Channel& channel, const std::vector<SubscriptionId>& waiting, const Taken& taken) {
+  std::vector<SubscriptionId> served;
+  for (SubscriptionId id : waiting) {
+    Subscription* subscription = parts_.channels.find(id);
+    if (subscription == nullptr || !subscription->pending || subscription->channel != &channel) continue;
+    subscription->cursor.reset();
+    accept(*subscription);
+    Channels::place(*subscription);
+    served.push_back(id);
+  }
+  channel.resetting = false;
+  waiting_.erase(channel.id);
+  parts_.delivery.post_snapshot(served, {.spool = taken.spool, .fence = taken.fence, .after = taken.after});
+}
+
+void Managed::refuse_pending(Channel& channel, ErrorCode code, const std::string& message,
+                             std::optional<std::int64_t> retry_ms) {
+  channel.lost_races = 0;
+  channel.resetting = false;
+  waiting_.erase(channel.id);
+  for (SubscriptionId id : std::exchange(channel.pending, {})) {
+    Subscription* subscription = parts_.channels.find(id);
+    if (subscription == nullptr || !subscription->pending || subscription->channel != &channel) continue;
+    parts_.delivery.post(id, Refused{id, code, message, retry_ms, false});
+    parts_.channels.unsubscribe(*subscription, parts_.clock.steady());
+  }
+}
+
+// ---- subscriptions ----
+
+void Managed::accept(Subscription& subscription) {
+  if (std::exchange(subscription.accepted, true)) return;
+  const Channel& channel = *subscription.channel;
+  parts_.delivery.post(subscription.id, Accepted{.subscription = subscription.id,
+                                                 .channel = channel.id,
+                                                 .query = channel.hash,
+                                                 .partition = channel.partition});
+}
+
+/// Rule 14: a cursor counts only within one activation, in force now; rule 19: as far as the tail reaches
+/// back.
+bool Managed::holds(const Channel& channel, const protocol::Cursor& cursor) const {
+  return !channel.resetting && channel.activation && channel.complete_lsn &&
+         cursor.activation == *channel.activation && cursor.epoch == channel.epoch &&
+         cursor.query == channel.hash && cursor.partition == channel.partition &&
+         cursor.lsn >= *channel.complete_lsn;
+}
+
+void Managed::decide(Subscription& subscription) {
+  if (subscription.accepted || !subscription.cursor) return;
+  const protocol::Cursor cursor = *std::exchange(subscription.cursor, std::nullopt);
+  Channel& channel = *subscription.channel;
+  if (!holds(channel, cursor)) return accept(subscription);
+  parts_.probe.resume_held();
+  subscription.accepted = true;
+  Channels::place(subscription);
+  parts_.delivery.post(subscription.id,
+                       Accepted{.subscription = subscription.id,
+                                .channel = channel.id,
+                                .query = channel.hash,
+                                .resumed = true,
+                                .fence = cursor.fence,
+                                .floor = cursor.lsn,
+                                .after = Tail::before_lsn(channel, cursor.lsn, parts_.delivery.now()),
+                                .partition = channel.partition});
+}
+
+// ---- time ----
+
+void Managed::on_time() {
+  const Steady now = parts_.clock.steady();
+  if (parts_.control.renew()) {
+    parts_.channels.for_each([this](Channel& channel) { register_anew(channel, Reset::lease); });
+  }
+  for (const std::string& key : parts_.control.take_failed()) {
+    Channel* channel = parts_.channels.find(std::string_view(key));
+    if (channel != nullptr) parts_.control.enlist(channel->key, channel->query->canonical());
+  }
+  for (Channel* channel : parts_.channels.lapsed(now - parts_.options.linger)) {
+    parts_.control.retire(channel->key);
+    waiting_.erase(channel->id);
+    parts_.channels.remove(*channel);
+  }
+  const std::vector<ChannelId> waiting(waiting_.begin(), waiting_.end());
+  for (ChannelId id : waiting) {
+    Channel* channel = parts_.channels.find(id);
+    if (channel == nullptr) {
+      waiting_.erase(id);
+      continue;
+    }
+    bool told = false;
+    for (SubscriptionId pending : channel->pending) {
+      Subscription* subscription = parts_.channels.find(pending);
+      if (subscription == nullptr || !subscription->pending) continue;
+      if (now - subscription->since >= parts_.options.ack_within) {
+        subscription->cursor.reset();
+        accept(*subscription);
+      }
+      if (now - subscription->told < parts_.options.waiting_interval) continue;
+      subscription->told = now;
+      told = true;
+      parts_.delivery.post(pending, Waiting{pending, channel->activation ? "visibility" : "registration"});
+    }
+    // An answer that was missed (its epoch was not known here yet, say) must not be waited for for ever.
+    if (told && !channel->activation) parts_.control.enlist(channel->key, channel->query->canonical());
+    advance(*channel);
+  }
+}
+
+void Managed::on_lost() {
+  for (PartitionState& partition : partitions_) partition.passed.reset();
+  parts_.channels.for_each([this](Channel& channel) { register_anew(channel, Reset::log_lost); });
+}
+
+}  // namespace tidegate::feed

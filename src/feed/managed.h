@@ -1,0 +1,111 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <unordered_set>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/identity.h"
+#include "feed/channels.h"
+#include "feed/control.h"
+#include "feed/delivery.h"
+#include "feed/probe.h"
+#include "feed/snapshot_pool.h"
+#include "feed/values.h"
+#include "log/log.h"
+
+namespace tidegate::feed {
+
+/// Managed queries, as rules 3 to 5 and 14 to 19 have them:
+/// - A channel registers, and is active from the `active` record on, whose R and activation it keeps. Its
+/// tail holds
+///   every diff above `complete_lsn`, at first R.
+/// - When V has reached `complete_lsn` somebody who waits makes a flight start. What is noted before it
+/// starts is where
+///   the tail goes on: before the first diff above V. All diffs up to V are in the snapshot, since V is
+///   visible; of those above the fence decides.
+/// - Whatever breaks the span of matching (another activation, epoch, `reset`, lost records) cuts the tail
+/// and makes
+///   all subscribers wait for a fresh snapshot.
+/// The feed's thread only.
+class Managed {
+ public:
+  struct Parts {
+    Channels& channels;
+    Tail& tail;
+    Delivery& delivery;
+    Control& control;
+    SnapshotPool& pool;
+    Probe& probe;
+    Clock& clock;
+    const Options& options;
+    std::int32_t partitions;
+  };
+  explicit Managed(Parts parts);
+
+  void on_command(const SubscribeCommand& command);
+  void on_command(const UnsubscribeCommand& command);
+  void on_command(const CatchUpCommand& command);
+  /// Whatever the control topic says, before the records that were read after it.
+  void on_news(const Control::News& news);
+  void on_record(const log::Record& record);
+  /// A batch is over and its frames are posted.
+  void on_batch_end();
+  void on_snapshot(SnapshotResult result);
+  /// Records were lost: all channels begin anew.
+  void on_lost();
+  void on_time();
+
+  /// When something valid last came from a matcher. Null: nothing yet.
+  [[nodiscard]] std::optional<Steady> heard() const { return heard_; }
+  [[nodiscard]] bool knows_epoch() const { return epoch_.has_value(); }
+
+ private:
+  struct PartitionState {
+    std::optional<Lsn> visible;  // V
+    Offset read{-1};             // of the last record that was read
+    Generation generation{-1};   // of the last record that counted
+    std::optional<registry::GenerationFence> fence;
+    std::optional<Passed> passed;  // not yet posted
+  };
+
+  // Records.
+  [[nodiscard]] std::optional<Drop> stranger(const log::Record& record, PartitionState& partition) const;
+  void on_progress(const log::Record& record, PartitionState& partition);
+  void on_active(Channel& channel, const log::Record& record);
+  void on_closed(Channel& channel, const log::Record& record);
+  void on_diff(Channel& channel, const log::Record& record);
+  void on_reset(Channel& channel, const log::Record& record);
+  void on_schema(Channel& channel, const log::Record& record);
+  [[nodiscard]] bool fits(Channel& channel, const log::Record& record);
+
+  // Channels.
+  void register_anew(Channel& channel, Reset reason);
+  void reset(Channel& channel, Reset reason, std::optional<Lsn> complete_lsn);
+  void advance(Channel& channel);
+  void serve(Channel& channel, const std::vector<SubscriptionId>& waiting, const Taken& taken);
+  void start_flight(Channel& channel);
+  void refuse_pending(Channel& channel, protocol::ErrorCode code, const std::string& message,
+                      std::optional<std::int64_t> retry_ms);
+  [[nodiscard]] std::optional<Lsn> visible(const Channel& channel) const;
+
+  // Subscriptions.
+  void accept(Subscription& subscription);
+  void decide(Subscription& subscription);
+  [[nodiscard]] bool holds(const Channel& channel, const protocol::Cursor& cursor) const;
+  void begin_anew(Subscription& subscription);
+  [[nodiscard]] PartitionState& partition(Partition number) {
+    return partitions_[static_cast<std::size_t>(number.value())];
+  }
+
+  Parts parts_;
+  std::optional<registry::EpochBound> epoch_;
+  std::vector<PartitionState> partitions_;
+  std::unordered_set<ChannelId> waiting_;  // channels with somebody pending
+  std::uint64_t last_flight_ = 0;
+  std::optional<Steady> heard_;
+};
+
+}  // namespace tidegate::feed

@@ -1,0 +1,177 @@
+// What the matcher's records do: the half of Managed on the log's side.
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "feed/managed.h"
+
+namespace tidegate::feed {
+
+void Managed::on_record(const log::Record& record) {
+  PartitionState& from = partition(record.partition);
+  from.read = record.offset;
+  if (const std::optional<Drop> reason = stranger(record, from)) return parts_.probe.dropped(*reason);
+  from.generation = std::max(from.generation, *record.headers.generation);
+  heard_ = parts_.clock.steady();
+  if (record.headers.kind == log::Kind::progress) return on_progress(record, from);
+  Channel* channel = parts_.channels.find(record.key);
+  if (channel == nullptr) return parts_.probe.dropped(Drop::no_channel);
+  switch (record.headers.kind) {
+    case log::Kind::diff:
+      return on_diff(*channel, record);
+    case log::Kind::active:
+      return on_active(*channel, record);
+    case log::Kind::closed:
+      return on_closed(*channel, record);
+    case log::Kind::reset:
+    case log::Kind::state:
+      return on_reset(*channel, record);
+    case log::Kind::schema:
+      return on_schema(*channel, record);
+    case log::Kind::progress:
+      return;
+  }
+}
+
+/// Rule 4 by the fence in the control topic, and by what the partition itself has shown: a generation's first
+/// record there lies at its fence.
+std::optional<Drop> Managed::stranger(const log::Record& record, PartitionState& from) const {
+  if (record.keyless) return Drop::keyless;
+  if (record.tombstone) return Drop::tombstone;
+  const log::Headers& headers = record.headers;
+  if (headers.malformed || !headers.lsn || !headers.epoch || !headers.generation) return Drop::malformed;
+  if (!epoch_ || *headers.epoch != epoch_->epoch) return Drop::other_epoch;
+  if (*headers.generation < from.generation) return Drop::old_generation;
+  if (from.fence && *headers.generation < from.fence->generation && record.offset >= from.fence->offset) {
+    return Drop::old_generation;
+  }
+  return std::nullopt;
+}
+
+void Managed::on_progress(const log::Record& record, PartitionState& from) {
+  const std::optional<ProgressValue> progress = parse_progress(record.value);
+  if (!progress) return parts_.probe.dropped(Drop::malformed);
+  from.visible = progress->visible;
+  from.passed = Passed{record.partition, record.offset, progress->position, epoch_->epoch};
+  const std::int64_t age_us = unix_us(parts_.clock.wall()) - progress->time_us;
+  const std::uint64_t behind =
+      progress->position > progress->visible ? progress->position.value() - progress->visible.value() : 0;
+  parts_.probe.lag(behind, std::max<std::int64_t>(0, age_us / 1'000));
+}
+
+void Managed::on_batch_end() {
+  bool moved = false;
+  for (PartitionState& partition : partitions_) {
+    if (!partition.passed) continue;
+    parts_.delivery.post_to_all(*std::exchange(partition.passed, std::nullopt));
+    moved = true;
+  }
+  if (!moved) return;
+  const std::vector<ChannelId> waiting(waiting_.begin(), waiting_.end());
+  for (ChannelId id : waiting) {
+    if (Channel* channel = parts_.channels.find(id)) advance(*channel);
+  }
+}
+
+void Managed::on_active(Channel& channel, const log::Record& record) {
+  const std::optional<ActiveValue> active = parse_active(record.value);
+  if (!active || active->query != channel.hash.hex()) return parts_.probe.dropped(Drop::malformed);
+  if (channel.activation == active->activation) return;  // another gateway's answer
+  const bool again = channel.activation.has_value();
+  channel.activation = active->activation;
+  channel.epoch = *record.headers.epoch;
+  channel.partition = record.partition;
+  channel.last_complete = active->registered;
+  if (again) {
+    reset(channel, Reset::activation, active->registered);
+  } else {
+    parts_.tail.cut(channel, parts_.delivery.now(), active->registered);
+  }
+  // Who came with a cursor learns now whether it counts here.
+  for (SubscriptionId id : channel.pending) {
+    Subscription* subscription = parts_.channels.find(id);
+    if (subscription != nullptr && subscription->pending) decide(*subscription);
+  }
+  std::erase_if(channel.pending, [this](SubscriptionId id) {
+    const Subscription* subscription = parts_.channels.find(id);
+    return subscription == nullptr || !subscription->pending;
+  });
+  advance(channel);
+}
+
+void Managed::on_closed(Channel& channel, const log::Record& record) {
+  const std::optional<Activation> closed = parse_closed(record.value);
+  if (!closed) return parts_.probe.dropped(Drop::malformed);
+  if (channel.activation == *closed) register_anew(channel, Reset::closed);
+}
+
+/// Rule 5: whether this part goes on where the channel is.
+bool Managed::fits(Channel& channel, const log::Record& record) {
+  const Lsn lsn = *record.headers.lsn;
+  const Generation generation = *record.headers.generation;
+  if (lsn <= channel.last_complete) {  // streamed again after a matcher's restart
+    parts_.probe.dropped(Drop::seen_before);
+    return false;
+  }
+  const std::optional<Unfinished>& unfinished = channel.unfinished;
+  const bool goes_on = unfinished && unfinished->generation == generation && unfinished->lsn == lsn &&
+                       unfinished->next_part == record.headers.part;
+  if (record.headers.part != 0 && !goes_on) {
+    // Its first parts never came: whoever waits for the whole of it must begin anew.
+    parts_.probe.dropped(Drop::bad_part);
+    channel.last_complete = lsn;
+    reset(channel, Reset::parts, lsn);
+    return false;
+  }
+  return true;
+}
+
+void Managed::on_diff(Channel& channel, const log::Record& record) {
+  if (!channel.activation) return parts_.probe.dropped(Drop::not_active);
+  if (!fits(channel, record)) return;
+  const log::Headers& headers = record.headers;
+  const bool last = (headers.flags & log::kFlagLastPart) != 0;
+  Frame frame{.channel = channel.id,
+              .seq = parts_.delivery.now(),
+              .partition = record.partition,
+              .offset = record.offset,
+              .lsn = *headers.lsn,
+              .xid = headers.xid,
+              .part = headers.part,
+              .last = last};
+  if (last) {
+    channel.unfinished.reset();
+    channel.last_complete = *headers.lsn;
+  } else {
+    channel.unfinished = Unfinished{*headers.generation, *headers.lsn, headers.part + 1};
+  }
+  if (parts_.delivery.add(channel, frame, record.value)) return;
+  parts_.probe.undecodable();
+  reset(channel, Reset::value, headers.lsn);
+}
+
+void Managed::on_reset(Channel& channel, const log::Record& record) {
+  if (!channel.activation) return parts_.probe.dropped(Drop::not_active);
+  const Lsn lsn = *record.headers.lsn;
+  // Parts of a `state` after its first, or one that is streamed again.
+  if (record.headers.kind == log::Kind::state && lsn <= channel.last_complete) {
+    return parts_.probe.dropped(Drop::seen_before);
+  }
+  channel.last_complete = std::max(channel.last_complete, lsn);
+  reset(channel, Reset::record, channel.last_complete);
+  advance(channel);
+}
+
+void Managed::on_schema(Channel& channel, const log::Record& record) {
+  parts_.delivery.flush();
+  const SchemaValue schema = parse_schema(record.value);
+  for (SubscriptionId id : channel.subscriptions) {
+    parts_.delivery.post(id, Refused{id, schema.code, schema.message, std::nullopt, false});
+  }
+  parts_.control.retire(channel.key);
+  waiting_.erase(channel.id);
+  parts_.channels.remove(channel);
+}
+
+}  // namespace tidegate::feed

@@ -1,0 +1,166 @@
+#include "feed/pass_through.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "feed/encoder.h"
+#include "protocol/messages.h"
+
+namespace tidegate::feed {
+namespace {
+
+std::shared_ptr<const Spool> empty_snapshot(Lsn cursor) {
+  const std::string message = protocol::empty_snapshot_message("", cursor);
+  auto spool = std::make_shared<Spool>();
+  spool->tails.push_back(message.substr(protocol::message_head("snapshot", "").size()));
+  spool->bytes = spool->tails.back().size();
+  return spool;
+}
+
+/// A record of the key at or below `lsn` is known, and everything of the key that came after it is in the
+/// tail.
+bool reaches_back(const Channel& channel, Lsn lsn) {
+  if (channel.complete_lsn && *channel.complete_lsn <= lsn) return true;
+  return std::any_of(channel.entries.begin(), channel.entries.end(),
+                     [lsn](const TailEntry& entry) { return entry.lsn <= lsn; });
+}
+
+}  // namespace
+
+void PassThrough::on_command(const SubscribeCommand& command) {
+  Channel* channel = parts_.channels.find(std::string_view(command.routing_key));
+  if (channel == nullptr) {
+    channel = &parts_.channels.create(command.routing_key, nullptr);
+    channel->complete_since = parts_.delivery.now();
+  }
+  Subscription& added = parts_.channels.subscribe(command, *channel, parts_.clock.steady());
+  channel->pending.clear();  // nobody waits for a flight here
+  replays_.erase(added.id);
+  if (!added.resume_from) return begin_here(added, false);
+  parts_.probe.resume_asked();
+  resume(added, *added.resume_from);
+}
+
+void PassThrough::on_command(const UnsubscribeCommand& command) {
+  replays_.erase(command.subscription);
+  Subscription* subscription = parts_.channels.find(command.subscription);
+  if (subscription != nullptr) parts_.channels.unsubscribe(*subscription, parts_.clock.steady());
+}
+
+void PassThrough::on_command(const CatchUpCommand& command) {
+  Subscription* subscription = parts_.channels.find(command.subscription);
+  if (subscription == nullptr || subscription->pending) return;
+  if (parts_.delivery.catch_up(*subscription, command.after)) return;
+  parts_.probe.reset(Reset::tail_lost);
+  begin_here(*subscription, true);
+}
+
+void PassThrough::accept(Subscription& subscription, Accepted accepted) {
+  Channels::place(subscription);
+  if (std::exchange(subscription.accepted, true)) return;
+  accepted.subscription = subscription.id;
+  accepted.channel = subscription.channel->id;
+  parts_.delivery.post(subscription.id, std::move(accepted));
+}
+
+/// What was read after this moment is delivered.
+void PassThrough::begin_here(Subscription& subscription, bool overflow) {
+  accept(subscription, {});
+  subscription.replayed.reset();
+  parts_.delivery.post_snapshot(
+      {subscription.id},
+      {.spool = empty_snapshot(head_.value_or(Lsn())), .after = parts_.delivery.now(), .overflow = overflow});
+}
+
+void PassThrough::resume(Subscription& subscription, Lsn from) {
+  const Channel& channel = *subscription.channel;
+  const FeedSeq now = parts_.delivery.now();
+  if (reaches_back(channel, from))
+    return resume_exactly(subscription, from, Tail::before_lsn(channel, from, now));
+  if (head_ && from >= *head_) return resume_exactly(subscription, from, now);
+  ReplayJob job{subscription.id, channel.key, from, ends_, parts_.clock.steady() + parts_.options.ack_within};
+  if (!parts_.replay.start(std::move(job))) {
+    parts_.probe.replay_refused();
+    return begin_here(subscription, true);
+  }
+  // What is read from now on comes behind what the replay brings.
+  replays_[subscription.id] = now;
+  parts_.delivery.reserve();
+}
+
+void PassThrough::resume_exactly(Subscription& subscription, Lsn from, FeedSeq after) {
+  parts_.probe.resume_held();
+  accept(subscription, {.resumed = true, .floor = from, .after = after});
+  parts_.delivery.post_snapshot({subscription.id}, {.spool = empty_snapshot(from), .after = after});
+}
+
+void PassThrough::on_replay(const ReplayResult& result) {
+  const auto under_way = replays_.find(result.subscription);
+  Subscription* subscription = parts_.channels.find(result.subscription);
+  if (under_way == replays_.end() || subscription == nullptr) return;
+  const FeedSeq after = under_way->second;
+  replays_.erase(under_way);
+  if (!result.exact || result.records.size() >= Delivery::kReplayMax) return begin_here(*subscription, true);
+  Wanted wanted{};
+  wanted[static_cast<std::size_t>(subscription->encoding)] = true;
+  auto batch = std::make_shared<FrameBatch>();
+  FeedSeq seq = after;
+  for (const auto& record : result.records) {
+    seq = seq.next();
+    const Frame frame{.channel = subscription->channel->id,
+                      .seq = seq,
+                      .partition = record->partition,
+                      .offset = record->offset,
+                      .lsn = record->lsn,
+                      .xid = record->xid,
+                      .part = record->part,
+                      .last = record->last};
+    encode(*batch, frame, record->value, wanted, nullptr);
+  }
+  if (!batch->frames.empty()) subscription->replayed = Replayed{std::move(batch)};
+  resume_exactly(*subscription, *subscription->resume_from, after);
+}
+
+void PassThrough::on_record(const log::Record& record) {
+  auto& end = ends_[static_cast<std::size_t>(record.partition.value())];
+  end = std::max(end, record.offset.next());
+  const log::Headers& headers = record.headers;
+  if (record.keyless) return parts_.probe.dropped(Drop::keyless);
+  if (record.tombstone) return parts_.probe.dropped(Drop::tombstone);
+  if (headers.malformed || !headers.lsn) return parts_.probe.dropped(Drop::malformed);
+  head_ = std::max(head_.value_or(Lsn()), *headers.lsn);
+  Channel* channel = parts_.channels.find(record.key);
+  if (channel == nullptr) return parts_.probe.dropped(Drop::no_channel);
+  const Frame frame{.channel = channel->id,
+                    .seq = parts_.delivery.now(),
+                    .partition = record.partition,
+                    .offset = record.offset,
+                    .lsn = *headers.lsn,
+                    .xid = headers.xid,
+                    .part = headers.part,
+                    .last = (headers.flags & log::kFlagLastPart) != 0};
+  // Opaque values have no text form, so this can't fail.
+  if (!parts_.delivery.add(*channel, frame, record.value)) parts_.probe.undecodable();
+}
+
+void PassThrough::on_lost(std::vector<Offset> ends) {
+  ends_ = std::move(ends);
+  parts_.delivery.flush();
+  parts_.channels.for_each([this](Channel& channel) {
+    parts_.probe.reset(Reset::log_lost);
+    parts_.tail.cut(channel, parts_.delivery.now(), std::nullopt);
+    for (SubscriptionId id : channel.subscriptions) {
+      Subscription& subscription = *parts_.channels.find(id);
+      // One that waits for a replay learns it when it asks to catch up.
+      if (!subscription.pending) begin_here(subscription, true);
+    }
+  });
+}
+
+void PassThrough::on_time() {
+  for (Channel* channel : parts_.channels.lapsed(parts_.clock.steady() - parts_.options.linger)) {
+    parts_.channels.remove(*channel);
+  }
+}
+
+}  // namespace tidegate::feed

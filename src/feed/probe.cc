@@ -1,0 +1,55 @@
+#include "feed/probe.h"
+
+namespace tidegate::feed {
+namespace {
+
+constexpr std::array<const char*, kDrops> kDropNames = {
+    "no_channel",     "malformed",  "tombstone",   "keyless",  "other_epoch",
+    "old_generation", "not_active", "seen_before", "bad_part",
+};
+constexpr std::array<const char*, kResets> kResetNames = {
+    "closed", "activation", "epoch", "record", "value", "parts", "lease", "log_lost", "tail_lost",
+};
+
+}  // namespace
+
+Probe::Probe(metrics::Registry& r)
+    : records_(r.counter("tidegate_feed_records_total", "Records read from the log.")),
+      frames_(r.counter("tidegate_feed_frames_encoded_total", "Frames encoded, once a record.")),
+      deliveries_(
+          r.counter("tidegate_feed_deliveries_total", "Frames posted to shards that have subscribers.")),
+      channels_(r.gauge("tidegate_feed_channels", "Queries that this gateway follows.")),
+      tail_bytes_(r.gauge("tidegate_feed_tail_bytes", "Bytes held by the tails.")),
+      taken_(r.counter("tidegate_feed_snapshots_total", "Snapshots taken.")),
+      reused_(
+          r.counter("tidegate_feed_snapshots_reused_total", "Subscriptions served by a recent snapshot.")),
+      failed_(r.counter("tidegate_feed_snapshots_failed_total", "Snapshots that failed.")),
+      raced_(
+          r.counter("tidegate_feed_snapshots_raced_total", "Snapshots that the tail did not reach back to.")),
+      asked_(r.counter("tidegate_feed_resumes_total", "Resumes that were asked for.")),
+      held_(r.counter("tidegate_feed_resumes_held_total", "Resumes that were exact.")),
+      replay_refused_(
+          r.counter("tidegate_feed_replays_refused_total", "Resumes refused because too many waited.")),
+      undecodable_(r.counter("tidegate_feed_undecodable_total", "Values that should be diffs and are not.")),
+      refused_(
+          r.counter("tidegate_feed_commands_refused_total", "Commands refused because too many waited.")),
+      paused_(r.counter("tidegate_feed_paused_total", "Reads put off because a shard could not keep up.")),
+      stale_(r.gauge("tidegate_feed_stale", "1 while nothing comes from upstream.")),
+      lag_lsn_(r.gauge("tidegate_feed_lag_lsn", "Streamed but not yet visible, in LSN.")),
+      lag_ms_(r.gauge("tidegate_feed_lag_milliseconds", "Age of the last progress or record.")) {
+  for (int i = 0; i < kDrops; ++i) {
+    drops_[i] =
+        &r.counter("tidegate_feed_dropped_total", "Records read and dropped.", {{"reason", kDropNames[i]}});
+  }
+  for (int i = 0; i < kResets; ++i) {
+    resets_[i] = &r.counter("tidegate_feed_resets_total", "Channels and subscriptions that began anew.",
+                            {{"reason", kResetNames[i]}});
+  }
+}
+
+void Probe::lag(std::uint64_t lsn, std::int64_t milliseconds) {
+  lag_lsn_.set(static_cast<std::int64_t>(lsn));
+  lag_ms_.set(milliseconds);
+}
+
+}  // namespace tidegate::feed

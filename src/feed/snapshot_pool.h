@@ -1,0 +1,65 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "base/result.h"
+#include "feed/events.h"
+#include "feed/options.h"
+#include "source/source.h"
+
+namespace tidegate::feed {
+
+/// One snapshot to take: what the feed's thread noted before the reading begins.
+struct SnapshotJob {
+  std::uint64_t flight = 0;
+  ChannelId channel;
+  std::shared_ptr<const query::Query> query;
+  protocol::Cursor cursor;  ///< without the fence, which the snapshot brings
+};
+
+struct SnapshotResult {
+  std::uint64_t flight = 0;
+  ChannelId channel;
+  Status status;
+  std::shared_ptr<const Spool> spool;
+  source::SnapshotInfo info;
+};
+
+/// Threads with a SnapshotReader each: a query's rows as the database gives them, into a spool's parts, as
+/// fast as it gives them (rule 20). The feed starts one job a channel at a time, so the queue is bounded by
+/// the channels.
+class SnapshotPool {
+ public:
+  /// `done` is called on a thread of the pool's.
+  SnapshotPool(source::Source& source, const Options& options, std::function<void(SnapshotResult)> done);
+  /// Ends what is under way at its next row, and joins.
+  ~SnapshotPool();
+  SnapshotPool(const SnapshotPool&) = delete;
+  SnapshotPool& operator=(const SnapshotPool&) = delete;
+
+  void start(SnapshotJob job);
+
+ private:
+  void work();
+  [[nodiscard]] std::optional<SnapshotJob> next();
+
+  source::Source& source_;
+  const Options& options_;
+  const std::function<void(SnapshotResult)> done_;
+  std::mutex mutex_;
+  std::condition_variable ready_;
+  std::deque<SnapshotJob> jobs_;  // guarded by mutex_
+  std::atomic<bool> stopping_{false};
+  std::vector<std::jthread> threads_;
+};
+
+}  // namespace tidegate::feed
