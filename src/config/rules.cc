@@ -1,0 +1,210 @@
+#include "config/rules.h"
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "config/values.h"
+
+namespace tidegate::config {
+namespace {
+
+constexpr std::string_view kSeedBrokers = "localhost:9092";
+constexpr std::string_view kSeedAnswer = "cladbe-ws-gateway";
+constexpr std::string_view kDemoDatabase = "sqlite:demo.db";
+
+Error fault(std::string message) {
+  return {Fault::invalid, std::move(message)};
+}
+
+// `origin: message`, the origin being where the setting's value came from.
+Error fault_of(const GivenSettings& given, std::string_view name, std::string_view message) {
+  const auto found = given.find(name);
+  return fault(
+      fmt::format("{}: {}", found == given.end() ? "--" + std::string(name) : found->second.origin, message));
+}
+
+Status read_database(const GivenSettings& given, Settings& settings) {
+  constexpr std::string_view kSqlite = "sqlite:";
+  const std::string& text = settings.database;
+  if (text.empty()) return {};
+  if (text.rfind(kSqlite, 0) == 0) {
+    settings.database_kind = Database::sqlite;
+    settings.sqlite_path = text.substr(kSqlite.size());
+    if (settings.sqlite_path.empty()) return fault_of(given, "database", "a path must follow `sqlite:`");
+    return {};
+  }
+  const bool url = text.rfind("postgres://", 0) == 0 || text.rfind("postgresql://", 0) == 0;
+  const bool pairs = text.find("://") == std::string::npos && text.find('=') != std::string::npos;
+  if (!url && !pairs) {
+    return fault_of(
+        given, "database",
+        "must be postgres://user@host/database or sqlite:PATH (not shown: it may hold a password)");
+  }
+  settings.database_kind = Database::postgres;
+  return {};
+}
+
+Status read_secret(const GivenSettings& given, Settings& settings) {
+  std::string& secret = settings.auth.hs256_secret;
+  if (!settings.auth_secret_file.empty()) {
+    if (!secret.empty())
+      return fault_of(given, "auth-secret", "given as well as auth-secret-file; one of them is enough");
+    std::ifstream in(settings.auth_secret_file, std::ios::binary);
+    std::ostringstream text;
+    if (!in || !(text << in.rdbuf())) {
+      return fault_of(given, "auth-secret-file",
+                      fmt::format("`{}` cannot be read, or is empty", settings.auth_secret_file));
+    }
+    secret = text.str();
+    while (!secret.empty() && (secret.back() == '\n' || secret.back() == '\r')) secret.pop_back();
+  }
+  const bool set = given.contains("auth-secret") || given.contains("auth-secret-file");
+  if (set && settings.auth.mode == auth::Options::Mode::jwt && secret.size() < auth::kSecretBytesMin) {
+    const std::string_view name = settings.auth_secret_file.empty() ? "auth-secret" : "auth-secret-file";
+    return fault_of(
+        given, name,
+        fmt::format("the secret has {} bytes; at least {} are needed: type `openssl rand -hex 32`",
+                    secret.size(), auth::kSecretBytesMin));
+  }
+  return {};
+}
+
+Status need_secret(const Settings& settings) {
+  if (settings.auth.mode != auth::Options::Mode::jwt || !settings.auth.hs256_secret.empty()) return {};
+  return fault(
+      "--auth jwt: needs the secret that tokens are signed with: type `openssl rand -hex 32 > secret`, and "
+      "then "
+      "`--auth-secret-file secret`; or `--auth none`, which shows every published table to everybody, on "
+      "loopback only");
+}
+
+void fill_address(Settings& settings, std::string_view address) {
+  if (settings.session.address.empty()) settings.session.address = address;
+}
+
+Status pass_through(const GivenSettings& given, Settings& settings) {
+  if (given.contains("auth") && settings.auth.mode == auth::Options::Mode::jwt) {
+    return fault_of(
+        given, "auth",
+        "pass-through (no --database) verifies nobody, as the seed did; give a --database, or leave it out");
+  }
+  if (!settings.policy.tables.empty()) {
+    settings.warnings.emplace_back(
+        "[[table]]: means nothing in pass-through, where queries are not looked into");
+  }
+  settings.session.pass_through = true;
+  settings.session.plain_answer = kSeedAnswer;
+  settings.auth.mode = auth::Options::Mode::none;
+  if (settings.kafka.brokers.empty()) settings.kafka.brokers = kSeedBrokers;
+  fill_address(settings, "0.0.0.0");
+  settings.warnings.emplace_back(
+      "pass-through: nobody is verified; whoever reaches this address may read every key");
+  return {};
+}
+
+Status gateway(const GivenSettings& given, Settings& settings) {
+  fill_address(settings, "127.0.0.1");
+  if (settings.auth.mode == auth::Options::Mode::jwt) return need_secret(settings);
+  settings.policy.open = true;
+  if (is_loopback(settings.session.address)) return {};
+  return fault_of(
+      given, "listen",
+      fmt::format(
+          "{} can be reached from other machines, and --auth none would show every published table to "
+          "them: type `--listen 127.0.0.1:{}`, or give an --auth-secret-file",
+          settings.session.address, settings.session.port));
+}
+
+Status serve(const GivenSettings& given, Settings& settings) {
+  if (settings.database_kind == Database::none) return pass_through(given, settings);
+  if (settings.database_kind == Database::sqlite && !settings.kafka.brokers.empty()) {
+    return fault_of(given, "kafka", "a SQLite file is served by one process without Kafka; leave it out");
+  }
+  return gateway(given, settings);
+}
+
+Status demo(const GivenSettings& given, Settings& settings) {
+  if (settings.database_kind == Database::postgres) {
+    return fault_of(given, "database",
+                    "the demo runs on SQLite: leave it out, or name a file as sqlite:PATH");
+  }
+  return gateway(given, settings);
+}
+
+Status match(const GivenSettings& given, const Settings& settings) {
+  if (settings.database_kind != Database::postgres) {
+    return fault_of(given, "database",
+                    "match needs a Postgres: type `--database postgres://user@host/database`");
+  }
+  if (settings.kafka.brokers.empty()) {
+    return fault_of(given, "kafka",
+                    "match needs a broker: type `--kafka host:9092`; without one `serve` does both");
+  }
+  return {};
+}
+
+Status setup(const GivenSettings& given, const Settings& settings) {
+  if (settings.database_kind == Database::sqlite) {
+    return fault_of(given, "database", "a SQLite file needs no setup; setup prepares a Postgres");
+  }
+  if (settings.database_kind == Database::none && settings.kafka.brokers.empty()) {
+    return fault("--database: setup needs one: type `--database postgres://user@host/database`");
+  }
+  return {};
+}
+
+Status token(const Settings& settings) {
+  if (settings.auth.hs256_secret.empty()) {
+    return fault("--auth-secret-file: token needs the gateways' secret: type `--auth-secret-file FILE`");
+  }
+  if (settings.token.subject.empty()) return fault("--subject: missing: type whom the token is for");
+  if (settings.token.tenant.empty())
+    return fault("--tenant: missing: type which tenant's rows the token shows");
+  return {};
+}
+
+Status tail(const Settings& settings) {
+  if (settings.tail.sql.empty() == settings.tail.table.empty()) {
+    return fault("--sql, --table: type exactly one of them");
+  }
+  return {};
+}
+
+Status of_command(const GivenSettings& given, Settings& settings) {
+  switch (settings.command) {
+    case Command::serve:
+      return serve(given, settings);
+    case Command::demo:
+      return demo(given, settings);
+    case Command::match:
+      return match(given, settings);
+    case Command::setup:
+      return setup(given, settings);
+    case Command::token:
+      return token(settings);
+    case Command::tail:
+      return tail(settings);
+  }
+  return {};
+}
+
+}  // namespace
+
+Status apply_rules(const GivenSettings& given, Settings& settings) {
+  if (settings.command == Command::demo) {
+    if (settings.database.empty()) settings.database = kDemoDatabase;
+    if (!given.contains("auth")) settings.auth.mode = auth::Options::Mode::none;
+  }
+  if (auto status = read_database(given, settings); !status) return status;
+  if (auto status = read_secret(given, settings); !status) return status;
+  // The three bounds of an outbox keep their proportions.
+  settings.hub.outbox_bytes_low = settings.hub.outbox_bytes_max / 4;
+  settings.hub.outbox_bytes_hard = settings.hub.outbox_bytes_max * 4;
+  settings.matcher.lease = settings.feed.lease;
+  settings.kafka.control_topic = settings.kafka.topics.front() + ".control";
+  return of_command(given, settings);
+}
+
+}  // namespace tidegate::config

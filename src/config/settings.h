@@ -1,0 +1,93 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "auth/auth.h"
+#include "base/result.h"
+#include "feed/options.h"
+#include "hub/options.h"
+#include "matcher/options.h"
+#include "policy/policy.h"
+#include "session/options.h"
+
+namespace tidegate::config {
+
+enum class Command : std::uint8_t { serve, match, demo, setup, token, tail };
+enum class Database : std::uint8_t { none, postgres, sqlite };
+
+/// What a Postgres adapter and a Kafka adapter are told; the app makes their Options of it.
+struct Postgres {
+  std::string publication = "tidegate";
+  std::string slot = "tidegate";
+};
+struct Kafka {
+  std::string brokers;  ///< `host:port,…`; empty: no Kafka
+  std::vector<std::string> topics{"server.cdc.filtered"};
+  std::string control_topic;  ///< derived: the first topic and `.control`
+  std::string group = "cladbe-ws-gateway";
+  std::vector<std::pair<std::string, std::string>> properties;  ///< librdkafka's own, handed through
+};
+
+struct Setup {
+  std::vector<std::string> tables;  ///< `schema.name` or a bare name
+  bool check = false;               ///< look, change nothing
+};
+struct Token {
+  std::string subject;
+  std::string tenant;
+  std::chrono::seconds ttl{3'600};
+};
+struct Tail {
+  std::string url = "ws://127.0.0.1:8080";
+  std::string sql;  ///< one of these two is set
+  std::string table;
+  std::string token;  ///< empty: none
+  bool json = false;
+};
+
+/// Everything that can be set, as it stands after flags, environment, file and the rules of the mode.
+struct Settings {
+  Command command = Command::serve;
+  /// Where this is not empty (`--help`, `--version`) it is to be printed, and nothing else done.
+  std::string print;
+  /// For the log at the start: what was given but means nothing, what a mode leaves open. Without secrets.
+  std::vector<std::string> warnings;
+
+  std::string config_file;
+  std::string log_level = "info";  ///< debug, info, warning, error
+  Database database_kind = Database::none;
+  std::string database;     ///< a libpq connection string; may hold a password: never logged
+  std::string sqlite_path;  ///< for Database::sqlite
+  Postgres postgres;
+  Kafka kafka;
+  session::Options session;
+  hub::Options hub;
+  feed::Options feed;
+  matcher::Options matcher;
+  auth::Options auth;
+  std::string auth_secret_file;
+  policy::Options policy;
+  Setup setup;
+  Token token;
+  Tail tail;
+};
+
+/// Names and values; an empty value counts as absent.
+using Environment = std::map<std::string, std::string, std::less<>>;
+/// This process's own.
+Environment process_environment();
+
+/// Reads flags, environment (`TIDEGATE_…`, weaker the seed's names) and the file, in that order of strength,
+/// and applies the rules of the modes. `invalid` names the setting at fault, where its value came from and
+/// what would fit; never a secret. Reads the files of `--config` and `--auth-secret-file`, nothing else.
+Result<Settings> load(int argc, const char* const* argv, const Environment& environment);
+
+/// All settings as Markdown: docs/CONFIGURATION.md.
+std::string reference();
+
+}  // namespace tidegate::config

@@ -1,0 +1,373 @@
+#include "config/table.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "base/encoding.h"
+#include "config/values.h"
+
+namespace tidegate::config {
+namespace {
+
+using Shape = Setting::Shape;
+using Values = std::vector<std::string>;
+
+constexpr unsigned kServe = bit(Command::serve);
+constexpr unsigned kMatch = bit(Command::match);
+constexpr unsigned kDemo = bit(Command::demo);
+constexpr unsigned kSetup = bit(Command::setup);
+constexpr unsigned kToken = bit(Command::token);
+constexpr unsigned kTail = bit(Command::tail);
+constexpr unsigned kGateway = kServe | kDemo;
+constexpr unsigned kMatching = kServe | kDemo | kMatch;
+constexpr unsigned kAll = kMatching | kSetup | kToken | kTail;
+
+// Each of these makes a Setting of a place in Settings: `place` gives a reference to it. The default shown is
+// what stands there before anything is set, so that it is declared beside its module alone.
+
+template <class Place>
+Setting text(std::string_view name, unsigned commands, std::string_view help, Place place) {
+  Settings defaults;
+  return {.name = name,
+          .help = help,
+          .fallback = place(defaults),
+          .fit = "must not be empty",
+          .commands = commands,
+          .store = [place](Settings& settings, const Values& values) {
+            place(settings) = values.front();
+            return !values.front().empty();
+          }};
+}
+
+template <class Place>
+Setting choice(std::string_view name, unsigned commands, std::string_view help, Values choices, Place place) {
+  Setting out = text(name, commands, help, place);
+  out.fit = fmt::format("must be one of {}", fmt::join(choices, ", "));
+  out.store = [place, choices](Settings& settings, const Values& values) {
+    place(settings) = values.front();
+    return std::find(choices.begin(), choices.end(), values.front()) != choices.end();
+  };
+  return out;
+}
+
+struct Range {
+  std::uint64_t min;
+  std::uint64_t max;
+};
+
+template <class Place>
+Setting number(std::string_view name, unsigned commands, std::string_view help, Range range, Place place) {
+  Settings defaults;
+  return {.name = name,
+          .help = help,
+          .fallback = std::to_string(place(defaults)),
+          .fit = fmt::format("must be a whole number from {} to {}", range.min, range.max),
+          .commands = commands,
+          .store = [place, range](Settings& settings, const Values& values) {
+            const auto value = parse_u64(values.front());
+            if (!value || *value < range.min || *value > range.max) return false;
+            auto& target = place(settings);
+            target = static_cast<std::remove_reference_t<decltype(target)>>(*value);
+            return true;
+          }};
+}
+
+template <class Place>
+Setting duration(std::string_view name, unsigned commands, std::string_view help, Range range, Place place) {
+  Settings defaults;
+  return {.name = name,
+          .help = help,
+          .fallback = std::to_string(place(defaults).count()),
+          .fit = fmt::format("must be a whole number from {} to {}", range.min, range.max),
+          .commands = commands,
+          .store = [place, range](Settings& settings, const Values& values) {
+            const auto value = parse_u64(values.front());
+            if (!value || *value < range.min || *value > range.max) return false;
+            auto& target = place(settings);
+            target = std::remove_reference_t<decltype(target)>(static_cast<std::int64_t>(*value));
+            return true;
+          }};
+}
+
+template <class Place>
+Setting bytes(std::string_view name, unsigned commands, std::string_view help, Range range, Place place) {
+  Settings defaults;
+  return {.name = name,
+          .help = help,
+          .fallback = show_bytes(place(defaults)),
+          .fit = fmt::format(
+              "must be a number of bytes from {} to {}, with KiB, MiB or GiB behind it if you like",
+              show_bytes(range.min), show_bytes(range.max)),
+          .commands = commands,
+          .store = [place, range](Settings& settings, const Values& values) {
+            const auto value = parse_bytes(values.front());
+            if (!value || *value < range.min || *value > range.max) return false;
+            place(settings) = static_cast<std::size_t>(*value);
+            return true;
+          }};
+}
+
+template <class Place>
+Setting list(std::string_view name, unsigned commands, std::string_view help, Place place) {
+  Settings defaults;
+  return {.name = name,
+          .help = help,
+          .fallback = fmt::format("{}", fmt::join(place(defaults), ",")),
+          .fit = "must be one value or several, with commas between them",
+          .commands = commands,
+          .shape = Shape::list,
+          .store = [place](Settings& settings, const Values& values) {
+            place(settings) = values;
+            return !values.empty();
+          }};
+}
+
+template <class Place>
+Setting toggle(std::string_view name, unsigned commands, std::string_view help, Place place) {
+  return {.name = name,
+          .help = help,
+          .fallback = "false",
+          .fit = "must be true or false",
+          .commands = commands,
+          .shape = Shape::toggle,
+          .store = [place](Settings& settings, const Values& values) {
+            const auto value = parse_boolean(values.front());
+            place(settings) = value.value_or(false);
+            return value.has_value();
+          }};
+}
+
+Setting secret(Setting setting) {
+  setting.secret = true;
+  return setting;
+}
+
+Setting also(std::string_view alias, Setting setting) {
+  setting.alias = alias;
+  return setting;
+}
+
+constexpr std::uint64_t kDay = 86'400'000;
+constexpr std::uint64_t kTerabyte = std::uint64_t{1} << 40;
+
+Setting listen() {
+  return {.name = "listen",
+          .alias = "WS_PORT",
+          .help =
+              "Where clients connect: `address:port`, `[v6]:port`, `:port` for every interface. Port 0 takes "
+              "any.",
+          .fallback = "127.0.0.1:8080; pass-through: every interface, port 8080",
+          .fit = "must be address:port, [v6 address]:port, localhost:port, :port or a port",
+          .commands = kGateway,
+          .store = [](Settings& settings, const Values& values) {
+            const auto value = parse_listen(values.front());
+            if (!value) return false;
+            settings.session.address = value->address;
+            settings.session.port = value->port;
+            return true;
+          }};
+}
+
+Setting auth_mode() {
+  return {
+      .name = "auth",
+      .help = "`jwt`: clients show a token. `none`: everybody sees every published table; on loopback only.",
+      .fallback = "jwt; demo: none",
+      .fit = "must be jwt or none",
+      .commands = kGateway,
+      .store = [](Settings& settings, const Values& values) {
+        const bool none = values.front() == "none";
+        settings.auth.mode = none ? auth::Options::Mode::none : auth::Options::Mode::jwt;
+        return none || values.front() == "jwt";
+      }};
+}
+
+Setting properties() {
+  return {.name = "kafka-property",
+          .help = "A setting of librdkafka's own, `name=value`; may be repeated.",
+          .fallback = "",
+          .fit = "must be name=value",
+          .commands = kServe | kMatch | kSetup,
+          .shape = Shape::properties,
+          .secret = true,
+          .store = [](Settings& settings, const Values& values) {
+            for (const std::string& value : values) {
+              auto property = parse_property(value);
+              if (!property) return false;
+              settings.kafka.properties.push_back(std::move(*property));
+            }
+            return true;
+          }};
+}
+
+Section general() {
+  auto file = text("config", kAll, "A TOML file with any of these settings.",
+                   [](auto& s) -> auto& { return s.config_file; });
+  file.in_file = false;
+  return {"General",
+          {file, choice("log-level", kAll, "How much is logged.", {"debug", "info", "warning", "error"},
+                        [](auto& s) -> auto& { return s.log_level; })}};
+}
+
+Section data() {
+  return {
+      "Where data comes from",
+      {secret(text(
+           "database", kMatching | kSetup,
+           "`postgres://user@host/database` or `sqlite:PATH`. None: pass-through. Demo: `sqlite:demo.db`.",
+           [](auto& s) -> auto& { return s.database; })),
+       text("publication", kMatching | kSetup, "Postgres: the publication whose tables may be subscribed to.",
+            [](auto& s) -> auto& { return s.postgres.publication; }),
+       text("slot", kMatching | kSetup, "Postgres: the replication slot's name.",
+            [](auto& s) -> auto& { return s.postgres.slot; }),
+       also("KAFKA_BROKERS", text("kafka", kServe | kMatch | kSetup,
+                                  "Brokers, `host:port` with commas between them. In pass-through the "
+                                  "default is `localhost:9092`.",
+                                  [](auto& s) -> auto& { return s.kafka.brokers; })),
+       also("KAFKA_TOPICS",
+            list("topic", kServe | kMatch | kSetup,
+                 "The log's topics. The control topic is the first one's name and `.control`.",
+                 [](auto& s) -> auto& { return s.kafka.topics; })),
+       also("KAFKA_GROUP", text("kafka-group", kServe | kMatch | kSetup,
+                                "Our name at the broker. No consumer group splits the log among gateways.",
+                                [](auto& s) -> auto& { return s.kafka.group; })),
+       properties()}};
+}
+
+Section access() {
+  auto secret_file = text("auth-secret-file", kGateway | kToken,
+                          "A file with the secret that tokens (HS256) are signed with, 32 bytes or more. A "
+                          "newline at its end is dropped.",
+                          [](auto& s) -> auto& { return s.auth_secret_file; });
+  return {
+      "Who may see what",
+      {auth_mode(), secret_file,
+       secret(text("auth-secret", kGateway | kToken,
+                   "The secret itself. As a flag every user of the machine can see it: rather name a file.",
+                   [](auto& s) -> auto& { return s.auth.hs256_secret; })),
+       text("auth-tenant-claim", kGateway | kToken, "The claim that names the tenant.",
+            [](auto& s) -> auto& { return s.auth.tenant_claim; }),
+       duration("auth-leeway-s", kGateway, "How far clocks may be apart, in seconds.", {0, 3'600},
+                [](auto& s) -> auto& { return s.auth.leeway; }),
+       list("origin", kGateway, "Origins that browsers may come from. None named: all.",
+            [](auto& s) -> auto& { return s.session.origins; })}};
+}
+
+Section connections() {
+  return {
+      "Connections",
+      {listen(),
+       number("shards", kGateway, "Threads that serve connections; 0: one a core.", {0, 1'024},
+              [](auto& s) -> auto& { return s.session.shards; }),
+       number("connections-max", kGateway, "More are answered 503.", {1, 100'000'000},
+              [](auto& s) -> auto& { return s.session.connections_max; }),
+       number("subscriptions-max", kGateway, "Of one connection.", {1, 1'000'000},
+              [](auto& s) -> auto& { return s.hub.subscriptions_max; }),
+       bytes("payload-bytes-max", kGateway, "Of one message of a client.", {1'024, 64 << 20},
+             [](auto& s) -> auto& { return s.session.payload_bytes_max; }),
+       bytes("outbox-bytes-max", kGateway,
+             "What waits for one connection; above it its subscriptions lag, above four times of it the "
+             "connection is cut.",
+             {65'536, 1 << 30}, [](auto& s) -> auto& { return s.hub.outbox_bytes_max; }),
+       duration("idle-timeout-ms", kGateway, "A connection that is silent for so long, in ms, is closed.",
+                {1'000, kDay}, [](auto& s) -> auto& { return s.session.idle_timeout; }),
+       duration("ping-interval-ms", kGateway, "Between our pings, in ms.", {100, kDay},
+                [](auto& s) -> auto& { return s.session.ping_interval; }),
+       duration("handshake-timeout-ms", kGateway, "For a connection's opening, in ms.", {100, kDay},
+                [](auto& s) -> auto& { return s.session.handshake_timeout; }),
+       duration("drain-ms", kGateway, "How long the end may take after SIGTERM, in ms.", {0, kDay},
+                [](auto& s) -> auto& { return s.session.drain; }),
+       duration("progress-interval-ms", kGateway, "Between `progress` messages, in ms.", {1'000, kDay},
+                [](auto& s) -> auto& { return s.hub.progress_interval; }),
+       text("key-template", kServe, "Pass-through: the routing key, of `{tenant}`, `{table}` and `{hashId}`.",
+            [](auto& s) -> auto& { return s.session.key_template; })}};
+}
+
+Section queries() {
+  return {"Queries",
+          {bytes("tail-bytes-max", kGateway, "Recent records kept for clients that come back or lag.",
+                 {1 << 20, kTerabyte}, [](auto& s) -> auto& { return s.feed.tail_bytes_max; }),
+           bytes("replay-bytes-max", kServe, "Pass-through: what a resume may read of each partition.",
+                 {0, kTerabyte}, [](auto& s) -> auto& { return s.feed.replay_bytes_max; }),
+           number("snapshot-threads", kGateway, "Snapshots taken at the same time.", {1, 64},
+                  [](auto& s) -> auto& { return s.feed.snapshot_threads; }),
+           bytes("snapshot-bytes-max", kGateway, "A query whose rows are larger is refused.",
+                 {65'536, kTerabyte}, [](auto& s) -> auto& { return s.feed.snapshot_bytes_max; }),
+           duration("snapshot-reuse-ms", kGateway, "A snapshot serves others who ask within so many ms.",
+                    {0, kDay}, [](auto& s) -> auto& { return s.feed.snapshot_reuse; }),
+           duration("linger-ms", kGateway, "A query stays known after its last subscriber, in ms.", {0, kDay},
+                    [](auto& s) -> auto& { return s.feed.linger; }),
+           duration("stale-after-ms", kGateway, "Nothing from upstream for so many ms is told to clients.",
+                    {100, kDay}, [](auto& s) -> auto& { return s.feed.stale_after; }),
+           duration("lease-ms", kMatching,
+                    "The matcher forgets a gateway that is silent for so many ms; the same for both.",
+                    {1'000, kDay}, [](auto& s) -> auto& { return s.feed.lease; }),
+           duration("match-linger-ms", kMatching,
+                    "A query that nobody asks for any more is matched for so many ms.", {0, kDay},
+                    [](auto& s) -> auto& { return s.matcher.linger; }),
+           bytes("diff-bytes-max", kMatching,
+                 "A transaction's change of one query that is larger becomes a new snapshot.",
+                 {900'000, 1 << 30}, [](auto& s) -> auto& { return s.matcher.diff_bytes_max; })}};
+}
+
+Section single_commands() {
+  return {
+      "Of single commands",
+      {list("tables", kSetup, "The tables to publish, `schema.name`.",
+            [](auto& s) -> auto& { return s.setup.tables; }),
+       toggle("check", kSetup, "Only look, change nothing.", [](auto& s) -> auto& { return s.setup.check; }),
+       text("subject", kToken, "Whom the token is for.", [](auto& s) -> auto& { return s.token.subject; }),
+       text("tenant", kToken, "The tenant it names.", [](auto& s) -> auto& { return s.token.tenant; }),
+       duration("ttl", kToken, "How long it is valid, in seconds.", {1, 315'360'000},
+                [](auto& s) -> auto& { return s.token.ttl; }),
+       text("url", kTail, "The gateway, `ws://host:port`.", [](auto& s) -> auto& { return s.tail.url; }),
+       text("sql", kTail, "The query, as SQL.", [](auto& s) -> auto& { return s.tail.sql; }),
+       text("table", kTail, "Or a whole table.", [](auto& s) -> auto& { return s.tail.table; }),
+       secret(text("token", kTail, "The token to show.", [](auto& s) -> auto& { return s.tail.token; })),
+       toggle("json", kTail, "Print what the server sends, a message a line.",
+              [](auto& s) -> auto& { return s.tail.json; })}};
+}
+
+std::string respelled(std::string_view name, char separator) {
+  std::string out(name);
+  std::replace(out.begin(), out.end(), '-', separator);
+  return out;
+}
+
+}  // namespace
+
+const std::vector<CommandText>& commands() {
+  static const std::vector<CommandText> texts{
+      {Command::serve, "serve", "a gateway: clients subscribe here"},
+      {Command::match, "match", "the matcher: from a Postgres to Kafka, for any number of gateways"},
+      {Command::demo, "demo", "a shop on SQLite, in one process, with a page to look at"},
+      {Command::setup, "setup", "prepares a Postgres (and with --kafka the topics), and says what it did"},
+      {Command::token, "token", "mints a token for development"},
+      {Command::tail, "tail", "subscribes and prints"}};
+  return texts;
+}
+
+std::string Setting::flag() const {
+  return "--" + std::string(name);
+}
+std::string Setting::key() const {
+  return respelled(name, '_');
+}
+std::string Setting::variable() const {
+  std::string out = "TIDEGATE_" + key();
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](char c) { return c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c; });
+  return out;
+}
+
+std::vector<Section> sections() {
+  std::vector<Section> out{general(), data(), access(), connections(), queries(), single_commands()};
+  // They belong to one call, not to an installation.
+  for (Setting& setting : out.back().settings) setting.in_file = false;
+  return out;
+}
+
+}  // namespace tidegate::config
