@@ -52,17 +52,17 @@ bool are_strings(const std::vector<Json>& items, std::size_t count) {
 
 /// Only names and literals are read; that nothing else differs is known by comparing the texts in the end.
 Result<ParsedQuery> read_canonical(const Json& tree) {
-  if (tree.members.size() != 5 || tree.members[1].second.kind != Json::Kind::string ||
-      tree.members[2].second.kind != Json::Kind::string) {
+  if (tree.members.size() != 5 || tree.members[1].value.kind != Json::Kind::string ||
+      tree.members[2].value.kind != Json::Kind::string) {
     return malformed();
   }
   ParsedQuery parsed;
-  parsed.table = tree.members[1].second.text + "." + tree.members[2].second.text;
-  for (const Json& column : tree.members[3].second.items) {
+  parsed.table = tree.members[1].value.text + "." + tree.members[2].value.text;
+  for (const Json& column : tree.members[3].value.items) {
     if (!are_strings(column.items, 2)) return malformed();
     parsed.columns.push_back(column.items[0].text);
   }
-  for (const Json& condition : tree.members[4].second.items) {
+  for (const Json& condition : tree.members[4].value.items) {
     if (condition.items.size() != 4 || !are_strings(condition.items, 3)) return malformed();
     const auto op = parse_op(condition.items[2].text);
     const std::vector<Json>& values = condition.items[3].items;

@@ -5,6 +5,7 @@
 #include <boost/json/basic_parser_impl.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 namespace tidegate::query {
 namespace {
@@ -68,7 +69,7 @@ class TreeBuilder {
     } else if (open_.back().kind == Json::Kind::array) {
       open_.back().items.push_back(std::move(value));
     } else {
-      open_.back().members.emplace_back(std::move(keys_.back()), std::move(value));
+      open_.back().members.push_back({std::move(keys_.back()), std::move(value)});
       keys_.pop_back();
     }
     return true;

@@ -20,13 +20,13 @@ Status check_members(const Json& object, std::string_view path,
                      std::initializer_list<std::string_view> known) {
   if (object.kind != Json::Kind::object) return invalid(path, "must be an object");
   for (std::size_t i = 0; i < object.members.size(); ++i) {
-    const std::string& name = object.members[i].first;
+    const std::string& name = object.members[i].name;
     if (std::find(known.begin(), known.end(), name) == known.end()) {
       return invalid(
           path, fmt::format("has no field {}; its fields are {}", in_quotes(name), fmt::join(known, ", ")));
     }
     for (std::size_t j = 0; j < i; ++j) {
-      if (object.members[j].first == name)
+      if (object.members[j].name == name)
         return invalid(path, fmt::format("the field {} stands twice", in_quotes(name)));
     }
   }

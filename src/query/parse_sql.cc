@@ -44,12 +44,12 @@ int place_of(const Json& node) {
 }
 
 std::string_view kind_of(const Json& node) {
-  return node.members.empty() ? std::string_view() : std::string_view(node.members.front().first);
+  return node.members.empty() ? std::string_view() : std::string_view(node.members.front().name);
 }
 
 /// The inside of a node of that kind, or null.
 const Json* as(const Json* node, std::string_view kind) {
-  return node != nullptr && kind_of(*node) == kind ? &node->members.front().second : nullptr;
+  return node != nullptr && kind_of(*node) == kind ? &node->members.front().value : nullptr;
 }
 
 std::string text_of(const Json& node, std::string_view field) {
