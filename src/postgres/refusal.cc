@@ -69,11 +69,15 @@ std::string identity_statement(const query::TableSchema& table) {
   return "ALTER TABLE " + quoted(table) + " REPLICA IDENTITY FULL";
 }
 
+std::string identity_refusal(const query::TableSchema& table) {
+  return fmt::format("the replica identity of {} is {}, not full, so old rows are missing: {}",
+                     table.qualified(), table.replica_identity, identity_statement(table));
+}
+
 std::string refusal_of(const query::TableSchema& table, const Suitability& facts) {
   if (std::string shape = shape_refusal(table, facts); !shape.empty()) return shape;
   if (table.replica_identity != "full") {
-    return fmt::format("the replica identity of {} is {}, not full, so old rows would be missing: {}",
-                       table.qualified(), table.replica_identity, identity_statement(table));
+    return identity_refusal(table);
   }
   if (std::string narrow = publication_refusal(table, facts); !narrow.empty()) return narrow;
   const std::string role = quote_name(facts.role);

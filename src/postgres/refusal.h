@@ -31,5 +31,7 @@ std::string refusal_of(const query::TableSchema& table, const Suitability& facts
 std::string quoted(const query::TableSchema& table);
 /// `ALTER TABLE "schema"."name" REPLICA IDENTITY FULL`.
 std::string identity_statement(const query::TableSchema& table);
+/// The refusal of a table whose replica identity is not full.
+std::string identity_refusal(const query::TableSchema& table);
 
 }  // namespace tidegate::postgres

@@ -49,8 +49,7 @@ std::string refusal_now(const query::TableSchema& table, const std::optional<Tab
   if (!current) return table.qualified() + " was dropped";
   if (!current->table.refusal.empty()) return current->table.refusal;
   if (table.replica_identity != "full") {
-    return "the replica identity of " + table.qualified() + " is " + table.replica_identity +
-           ", not full, so old rows are missing: " + identity_statement(table);
+    return identity_refusal(table);
   }
   if (table.key.size() != current->table.key.size()) {
     return "the key of " + table.qualified() + " is just being changed";
