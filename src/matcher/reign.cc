@@ -11,6 +11,8 @@ namespace {
 
 /// Between two rounds of checkpoints: the slot lags by so much at most.
 constexpr std::chrono::seconds kCheckpoint{1};
+/// Between two looks at leases and lingering: they count in seconds, and a look costs what lingers.
+constexpr std::chrono::milliseconds kSweep{20};
 /// An orderly end waits so long for the log.
 constexpr std::chrono::seconds kFinish{5};
 
@@ -65,8 +67,11 @@ std::chrono::milliseconds Reign::patience() const {
 Status Reign::tick() {
   owner_.check();
   const Steady now = parts_.clock.steady();
-  activations_.tick(lease_clock_.look(now, following_->at_end()));
-  if (auto done = run_tasks(); !done) return done;
+  if (now >= swept_at_ + kSweep) {
+    swept_at_ = now;
+    activations_.tick(lease_clock_.look(now, following_->at_end()));
+    if (auto done = run_tasks(); !done) return done;
+  }
   const auto due = pace_.due(now, standing());
   if (due.visibility) parts_.stream.request_visibility();
   if (due.nudge) {

@@ -118,6 +118,7 @@ class Reign {
   Activations activations_;
   Roster roster_;
   LeaseClock lease_clock_;
+  Steady swept_at_{};
 
   // The stream.
   VisibleWatermark watermark_{Lsn()};

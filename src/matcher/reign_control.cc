@@ -139,7 +139,7 @@ Status Reign::admit(const std::string& key, const std::string& canonical, Activa
 
 Status Reign::answer(const Matched& matched) {
   const Lsn r = watermark_.position();
-  waiting_.push_back(r);
+  if (waiting_.empty() || waiting_.back() != r) waiting_.push_back(r);
   return writer_->active(matched, r);
 }
 
