@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <condition_variable>
 #include <iterator>
 #include <memory>
@@ -334,8 +333,13 @@ TYPED_TEST_P(LogConformance, AppendsAreNumberedAndAcknowledgedInOrderWithTheirOf
   this->open();
   std::mutex mutex;
   std::vector<std::int64_t> offsets;
-  std::atomic<int> risen = 0;
-  this->appender().set_on_acknowledged([&] { ++risen; });
+  std::condition_variable woken;
+  bool risen = false;
+  this->appender().set_on_acknowledged([&] {
+    std::lock_guard lock(mutex);
+    risen = true;
+    woken.notify_all();
+  });
   for (std::uint64_t i = 1; i <= 20; ++i) {
     auto number = this->appender().append(record_of(this->kFirst, "k", "v"), [&](Offset offset) {
       std::lock_guard lock(mutex);
@@ -347,10 +351,12 @@ TYPED_TEST_P(LogConformance, AppendsAreNumberedAndAcknowledgedInOrderWithTheirOf
   this->flush();
   EXPECT_EQ(this->appender().acknowledged(), 20U);
   EXPECT_EQ(this->appender().failure().has_value(), false);
-  EXPECT_GE(risen, 1);
-  std::lock_guard lock(mutex);
+  std::unique_lock lock(mutex);
+  EXPECT_TRUE(woken.wait_for(lock, kPatience, [&] { return risen; }));
   ASSERT_EQ(offsets.size(), 20U);
   for (std::int64_t i = 0; i < 20; ++i) EXPECT_EQ(offsets[static_cast<std::size_t>(i)], i);
+  lock.unlock();
+  this->appender_.reset();  // no callback runs after that
 }
 
 /// Builds what matchers leave: generations one after the other, each streaming again some of what the one

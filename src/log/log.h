@@ -97,7 +97,7 @@ class Appender {
   virtual ~Appender() = default;
   /// Takes the record and returns its number, from 1. Blocks while the writer's own bounded queue is full
   /// (the memory log never blocks: it drops its oldest records). `acknowledged` is called on a thread of the
-  /// log's with the record's offset.
+  /// log's with the record's offset, before it counts in `acknowledged()`.
   virtual Result<std::uint64_t> append(Append record, std::function<void(Offset)> acknowledged = {}) = 0;
   /// The highest n so that the appends 1 to n are all acknowledged.
   [[nodiscard]] virtual std::uint64_t acknowledged() const = 0;

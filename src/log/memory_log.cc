@@ -178,8 +178,8 @@ class MemoryLog::MemoryAppender final : public Appender {
       state_->dropped += evicted.size();
     }
     state_->appended.notify_all();
-    const std::uint64_t number = count_.fetch_add(1, std::memory_order_release) + 1;
     if (acknowledged) acknowledged(Offset(offset));
+    const std::uint64_t number = count_.fetch_add(1, std::memory_order_release) + 1;
     if (on_acknowledged_) on_acknowledged_();
     return number;
   }

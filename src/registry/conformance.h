@@ -132,6 +132,8 @@ TYPED_TEST_P(RegistryConformance, AnEmptyLogIsCaughtUpAtOnceAndThenFollowed) {
   const Entry entry = collected.entries()[0];
   EXPECT_EQ(entry.offset, offset) << "a matcher's generation is this offset, for itself and for others";
   EXPECT_EQ(std::get<MatcherStart>(entry.record).process, 77U);
+  const auto until = std::chrono::steady_clock::now() + kPatience;
+  while (!following->at_end() && std::chrono::steady_clock::now() < until) std::this_thread::yield();
   EXPECT_TRUE(following->at_end());
   EXPECT_EQ(collected.caught_up(), 1);
 }

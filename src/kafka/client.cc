@@ -1,0 +1,193 @@
+#include "kafka/client.h"
+
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <thread>
+
+namespace tidegate::kafka {
+namespace {
+
+void quiet(const rd_kafka_t*, int, const char*, const char*) {}  // what matters comes back as an Error
+
+Fault fault_of(rd_kafka_resp_err_t code) {
+  switch (code) {
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+      return Fault::not_found;
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+    case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
+      return Fault::denied;
+    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+      return Fault::lost;
+    case RD_KAFKA_RESP_ERR__FATAL:
+      return Fault::fatal;
+    case RD_KAFKA_RESP_ERR_INVALID_CONFIG:
+    case RD_KAFKA_RESP_ERR_INVALID_PARTITIONS:
+    case RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR:
+    case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
+      return Fault::invalid;
+    default:
+      return Fault::unavailable;
+  }
+}
+
+/// One admin request and its answer, or what went wrong with it as a whole.
+Result<Owned<rd_kafka_event_t>> administer(
+    const Options& options, rd_kafka_t* client, std::string_view doing,
+    const std::function<void(rd_kafka_AdminOptions_t*, rd_kafka_queue_t*)>& request) {
+  std::array<char, 256> error{};
+  const int timeout = milliseconds(options.open_timeout);
+  const Owned<rd_kafka_AdminOptions_t> admin(rd_kafka_AdminOptions_new(client, RD_KAFKA_ADMIN_OP_ANY));
+  rd_kafka_AdminOptions_set_request_timeout(admin.get(), timeout, error.data(), error.size());
+  rd_kafka_AdminOptions_set_operation_timeout(admin.get(), timeout, error.data(), error.size());
+  const Owned<rd_kafka_queue_t> queue(rd_kafka_queue_new(client));
+  request(admin.get(), queue.get());
+  Owned<rd_kafka_event_t> event(rd_kafka_queue_poll(queue.get(), 2 * timeout));
+  if (!event) return error_of(options, RD_KAFKA_RESP_ERR__TIMED_OUT, doing);
+  if (rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return error_of(options, rd_kafka_event_error(event.get()), doing);
+  }
+  return event;
+}
+
+}  // namespace
+
+Result<Client> open_client(const Options& options, rd_kafka_type_t type, Properties properties,
+                           const Callbacks& callbacks) {
+  properties["bootstrap.servers"] = options.brokers;
+  properties["client.id"] = options.client_id;
+  properties.emplace("socket.keepalive.enable", "true");
+  properties.emplace("reconnect.backoff.ms", "20");
+  properties.emplace("reconnect.backoff.max.ms", "1000");
+  for (const auto& [name, value] : options.properties) properties[name] = value;
+  std::array<char, 512> error{};
+  rd_kafka_conf_t* conf = rd_kafka_conf_new();
+  for (const auto& [name, value] : properties) {
+    if (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), error.data(), error.size()) !=
+        RD_KAFKA_CONF_OK) {
+      rd_kafka_conf_destroy(conf);
+      return Error{Fault::invalid, "Kafka property " + name + ": " + error.data()};
+    }
+  }
+  rd_kafka_conf_set_log_cb(conf, &quiet);
+  rd_kafka_conf_set_opaque(conf, callbacks.opaque);
+  if (callbacks.delivered != nullptr) rd_kafka_conf_set_dr_msg_cb(conf, callbacks.delivered);
+  if (callbacks.failed != nullptr) rd_kafka_conf_set_error_cb(conf, callbacks.failed);
+  Client client(rd_kafka_new(type, conf, error.data(), error.size()));
+  if (!client) {
+    rd_kafka_conf_destroy(conf);
+    return Error{Fault::invalid, std::string("Kafka client: ") + error.data()};
+  }
+  return client;
+}
+
+Properties consumer_properties(const Options& options) {
+  const std::size_t kilobytes = std::max<std::size_t>(options.fetch_bytes_max / 1024, 1);
+  return {{"auto.offset.reset", "error"},  // else a position that is out of range would jump to the end
+          {"isolation.level", "read_committed"},
+          {"fetch.min.bytes", "1"},
+          {"fetch.wait.max.ms", "50"},  // also what a seek waits for, behind a fetch that is under way
+          {"fetch.error.backoff.ms", "50"},
+          {"queued.min.messages", "100000"},
+          {"queued.max.messages.kbytes", std::to_string(kilobytes)},
+          {"enable.auto.commit", "false"},
+          {"enable.auto.offset.store", "false"},
+          {"allow.auto.create.topics", "false"}};
+}
+
+Error error_of(const Options& options, rd_kafka_resp_err_t code, std::string_view doing) {
+  return {fault_of(code),
+          std::string(doing) + ": " + rd_kafka_err2str(code) + " (Kafka at " + options.brokers + ")"};
+}
+
+Result<std::int32_t> partition_count(const Options& options, rd_kafka_t* client, const std::string& topic,
+                                     std::chrono::milliseconds timeout) {
+  const std::string doing = "topic " + topic;
+  const Owned<rd_kafka_topic_t> handle(rd_kafka_topic_new(client, topic.c_str(), nullptr));
+  if (!handle) return error_of(options, rd_kafka_last_error(), doing);
+  const rd_kafka_metadata_t* raw = nullptr;
+  const auto code = rd_kafka_metadata(client, 0, handle.get(), &raw, milliseconds(timeout));
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return error_of(options, code, doing);
+  const Owned<const rd_kafka_metadata_t> metadata(raw);
+  if (metadata->topic_cnt != 1) return error_of(options, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, doing);
+  const rd_kafka_metadata_topic_t& found = metadata->topics[0];
+  if (found.err != RD_KAFKA_RESP_ERR_NO_ERROR) return error_of(options, found.err, doing);
+  return found.partition_cnt;
+}
+
+Status answers(const Options& options, rd_kafka_t* client, std::chrono::milliseconds timeout) {
+  const rd_kafka_metadata_t* raw = nullptr;
+  const auto code = rd_kafka_metadata(client, 0, nullptr, &raw, milliseconds(timeout));
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return error_of(options, code, "no broker answers");
+  const Owned<const rd_kafka_metadata_t> metadata(raw);
+  if (metadata->broker_cnt == 0)
+    return error_of(options, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, "no broker answers");
+  return {};
+}
+
+Status create_topic(const Options& options, rd_kafka_t* client, const NewTopic& topic) {
+  const std::string doing = "making topic " + topic.name;
+  std::array<char, 256> error{};
+  const Owned<rd_kafka_NewTopic_t> request(
+      rd_kafka_NewTopic_new(topic.name.c_str(), topic.partitions > 0 ? topic.partitions : -1,
+                            topic.replicas > 0 ? topic.replicas : -1, error.data(), error.size()));
+  if (!request) return Error{Fault::invalid, doing + ": " + error.data()};
+  for (const auto& [name, value] : topic.config) {
+    rd_kafka_NewTopic_set_config(request.get(), name.c_str(), value.c_str());
+  }
+  rd_kafka_NewTopic_t* one = request.get();
+  auto event = administer(options, client, doing, [&](auto* admin, auto* queue) {
+    rd_kafka_CreateTopics(client, &one, 1, admin, queue);
+  });
+  if (!event.ok()) return event.error();
+  size_t count = 0;
+  const auto* results =
+      rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event->get()), &count);
+  const auto code = count == 1 ? rd_kafka_topic_result_error(results[0]) : RD_KAFKA_RESP_ERR_UNKNOWN;
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR && code != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
+    const char* text = count == 1 ? rd_kafka_topic_result_error_string(results[0]) : nullptr;
+    return error_of(options, code, text != nullptr ? doing + ": " + text : doing);
+  }
+  const auto until = std::chrono::steady_clock::now() + options.open_timeout;
+  for (;;) {  // the broker that is asked learns of it a little later than the controller that made it
+    const auto known = partition_count(options, client, topic.name, options.answer_timeout);
+    if (known.ok() && *known > 0) return {};
+    if (std::chrono::steady_clock::now() >= until) {
+      return known.ok() ? error_of(options, RD_KAFKA_RESP_ERR__TIMED_OUT, doing) : known.error();
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+}
+
+Result<Properties> topic_config(const Options& options, rd_kafka_t* client, const std::string& topic) {
+  const std::string doing = "reading the configuration of topic " + topic;
+  const Owned<rd_kafka_ConfigResource_t> request(
+      rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str()));
+  rd_kafka_ConfigResource_t* one = request.get();
+  auto event = administer(options, client, doing, [&](auto* admin, auto* queue) {
+    rd_kafka_DescribeConfigs(client, &one, 1, admin, queue);
+  });
+  if (!event.ok()) return event.error();
+  size_t count = 0;
+  const auto* resources =
+      rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event->get()), &count);
+  if (count != 1) return error_of(options, RD_KAFKA_RESP_ERR_UNKNOWN, doing);
+  if (const auto code = rd_kafka_ConfigResource_error(resources[0]); code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return error_of(options, code, doing);
+  }
+  Properties config;
+  const auto* entries = rd_kafka_ConfigResource_configs(resources[0], &count);
+  for (size_t i = 0; i < count; ++i) {
+    const char* value = rd_kafka_ConfigEntry_value(entries[i]);
+    config[rd_kafka_ConfigEntry_name(entries[i])] = value != nullptr ? value : "";
+  }
+  return config;
+}
+
+}  // namespace tidegate::kafka

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace tidegate::kafka {
+
+/// How to reach Kafka, and how much of it to hold.
+struct Options {
+  std::string brokers;                 ///< `host:port`, several with commas
+  std::vector<std::string> topics;     ///< the log's; its partitions are counted over them in this order
+  std::string client_id = "tidegate";  ///< how this process is named in the broker's log and quotas
+  std::map<std::string, std::string> properties;  ///< librdkafka's own (security, …); they win over ours
+  std::size_t fetch_bytes_max = 64 << 20;         ///< what a reader fetches ahead; then fetching pauses
+  std::size_t queue_bytes_max = 64 << 20;  ///< what an appender holds unacknowledged; then `append` blocks
+  std::chrono::milliseconds open_timeout{10'000};   ///< until `open` says that no broker answers
+  std::chrono::milliseconds answer_timeout{5'000};  ///< of a single question to the broker
+  std::chrono::milliseconds partitions_checked_every{
+      10'000};  ///< by a reader: a changed count is fatal (rule 11)
+};
+
+}  // namespace tidegate::kafka

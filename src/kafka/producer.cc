@@ -1,0 +1,113 @@
+#include "kafka/producer.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "kafka/headers.h"
+
+namespace tidegate::kafka {
+namespace {
+
+constexpr int kPollMs = 100;     // how late the thread sees that it shall end
+constexpr int kPurgeMs = 5'000;  // purged records are answered at once; this is for a broken library
+
+}  // namespace
+
+/// Lives from `send` to its answer and owns the bytes that librdkafka sends.
+struct Producer::Sent {
+  Outgoing record;
+  Done done;
+};
+
+Result<std::unique_ptr<Producer>> Producer::open(const Options& options, std::function<void()> after) {
+  std::unique_ptr<Producer> producer(new Producer(options, std::move(after)));
+  const std::size_t kilobytes = std::clamp<std::size_t>(options.queue_bytes_max / 1024, 1, 2'097'151);
+  auto client =
+      open_client(options, RD_KAFKA_PRODUCER,
+                  {{"enable.idempotence", "true"},
+                   {"acks", "all"},
+                   {"linger.ms", "0"},
+                   {"message.timeout.ms", "0"},
+                   {"queue.buffering.max.messages", "1000000"},
+                   {"queue.buffering.max.kbytes", std::to_string(kilobytes)},
+                   {"retry.backoff.ms", "50"}},
+                  {.opaque = producer.get(), .delivered = &Producer::delivered, .failed = &Producer::failed});
+  if (!client.ok()) return client.error();
+  producer->client_ = std::move(*client);
+  producer->thread_ = std::jthread([raw = producer.get()](const std::stop_token& stop) { raw->poll(stop); });
+  return producer;
+}
+
+Producer::~Producer() {
+  if (!client_) return;
+  thread_.request_stop();
+  if (thread_.joinable()) thread_.join();
+  closing_ = true;
+  rd_kafka_purge(client_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+  rd_kafka_flush(client_.get(), kPurgeMs);
+}
+
+void Producer::poll(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    if (rd_kafka_poll(client_.get(), kPollMs) > 0 && after_) after_();
+  }
+}
+
+Status Producer::send(Outgoing record, Done done) {
+  if (auto error = failure()) return *error;
+  auto sent = std::make_unique<Sent>(Sent{std::move(record), std::move(done)});
+  const Outgoing& of = sent->record;
+  rd_kafka_headers_t* headers = of.headers ? to_wire(*of.headers) : rd_kafka_headers_new(0);
+  void* value = of.value ? const_cast<char*>(of.value->c_str()) : nullptr;
+  const std::size_t value_size = of.value ? of.value->size() : 0;
+  const void* key = of.key.empty() ? nullptr : of.key.c_str();
+  const std::size_t key_size = of.key.size();
+  void* opaque = sent.get();
+  const auto code = rd_kafka_producev(
+      client_.get(), RD_KAFKA_V_TOPIC(of.topic.c_str()), RD_KAFKA_V_PARTITION(of.partition),
+      RD_KAFKA_V_KEY(key, key_size), RD_KAFKA_V_VALUE(value, value_size), RD_KAFKA_V_HEADERS(headers),
+      RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_BLOCK), RD_KAFKA_V_END);
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    (void)sent.release();  // until its answer
+    return {};
+  }
+  rd_kafka_headers_destroy(headers);
+  Error error = error_of(options_, code, "appending to " + of.topic);
+  error.fault = code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ? Fault::invalid : Fault::fatal;
+  if (error.fault == Fault::fatal) fail(error);
+  return error;
+}
+
+void Producer::delivered(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
+  auto* self = static_cast<Producer*>(opaque);
+  const std::unique_ptr<Sent> sent(static_cast<Sent*>(message->_private));
+  if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    if (sent->done) sent->done(Offset(message->offset));
+    return;
+  }
+  Error error = error_of(self->options_, message->err, "appending to " + sent->record.topic);
+  error.fault = self->closing_ ? Fault::unavailable : Fault::fatal;
+  if (!self->closing_) self->fail(error);
+  if (sent->done) sent->done(error);
+}
+
+void Producer::failed(rd_kafka_t* client, int code, const char* reason, void* opaque) {
+  if (code != RD_KAFKA_RESP_ERR__FATAL) return;  // what passes is retried
+  std::array<char, 512> text{};
+  rd_kafka_fatal_error(client, text.data(), text.size());
+  auto* self = static_cast<Producer*>(opaque);
+  self->fail({Fault::fatal, std::string("Kafka producer: ") + (text[0] != '\0' ? text.data() : reason)});
+}
+
+void Producer::fail(Error error) {
+  std::lock_guard lock(mutex_);
+  if (!failure_) failure_ = std::move(error);
+}
+
+std::optional<Error> Producer::failure() const {
+  std::lock_guard lock(mutex_);
+  return failure_;
+}
+
+}  // namespace tidegate::kafka

@@ -1,0 +1,145 @@
+#include "kafka/reader.h"
+
+#include <fmt/format.h>
+
+#include <string>
+#include <utility>
+
+#include "kafka/headers.h"
+
+namespace tidegate::kafka {
+namespace {
+
+using namespace std::chrono_literals;
+constexpr auto kProbe = 300ms;               // how long a read asks whether a broker that was lost is back
+constexpr std::size_t kRecordsMax = 10'000;  // a batch's, so that tiny records don't make it endless
+
+/// Keeps a batch's messages, and the consumer that they refer to until they are gone.
+struct Storage {
+  explicit Storage(std::shared_ptr<Consumer> of) : consumer(std::move(of)) {}
+  std::shared_ptr<Consumer> consumer;
+  std::vector<Message> messages;  // destroyed first
+};
+
+std::string_view view(const void* bytes, std::size_t size) {
+  return bytes == nullptr ? std::string_view() : std::string_view(static_cast<const char*>(bytes), size);
+}
+
+}  // namespace
+
+KafkaReader::KafkaReader(Options options, Places places, std::shared_ptr<Consumer> consumer)
+    : options_(std::move(options)),
+      places_(std::move(places)),
+      consumer_(std::move(consumer)),
+      counted_(std::chrono::steady_clock::now()) {}
+
+Result<std::unique_ptr<log::Reader>> KafkaReader::open(const Options& options, const Places& places,
+                                                       const std::vector<log::Start>& starts) {
+  auto consumer = Consumer::open(options);
+  if (!consumer.ok()) return consumer.error();
+  std::unique_ptr<KafkaReader> reader(new KafkaReader(options, places, std::move(*consumer)));
+  for (const log::Start& start : starts) {
+    if (Status status = reader->seek(start); !status.ok()) return status.error();
+  }
+  return std::unique_ptr<log::Reader>(std::move(reader));
+}
+
+Status KafkaReader::seek(log::Start start) {
+  const auto named = places_.named(start.partition);
+  if (!named) {
+    return Error{Fault::invalid, fmt::format("partition {} does not exist, the log has {}",
+                                             start.partition.value(), places_.total())};
+  }
+  if (start.offset < Offset(0)) {
+    return Error{Fault::invalid, fmt::format("offset {} is below 0", start.offset.value())};
+  }
+  if (next_ && number(*next_) == start.partition) next_.reset();
+  faults_.erase(start.partition);
+  positions_[start.partition] = start.offset;
+  return consumer_->start(named->first, named->second, start.offset);
+}
+
+Result<log::Batch> KafkaReader::read(std::chrono::milliseconds wait, std::size_t bytes_max) {
+  if (Status status = faults(); !status.ok()) return status.error();
+  if (Status status = count_partitions(); !status.ok()) return status.error();
+  log::Batch batch;
+  auto storage = std::make_shared<Storage>(consumer_);
+  // A batch call of librdkafka's would wait until it is full or the time is over: so one message first, and
+  // then what is there already.
+  Message message = next_ ? std::move(next_) : consumer_->next(wait);
+  while (message && take(std::move(message), bytes_max, batch, storage->messages))
+    message = consumer_->next(0ms);
+  batch.storage = std::move(storage);
+  if (!batch.records.empty()) return batch;
+  if (Status status = faults(); !status.ok()) return status.error();
+  if (Status status = consumer_->reachable(kProbe); !status.ok()) return status.error();
+  return batch;
+}
+
+/// False where the batch is full.
+bool KafkaReader::take(Message message, std::size_t bytes_max, log::Batch& batch,
+                       std::vector<Message>& kept) {
+  if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    note(*message);
+    return faults_.empty();
+  }
+  const std::size_t bytes = message->key_len + message->len;
+  if (!batch.records.empty() && (batch.bytes + bytes > bytes_max || batch.records.size() >= kRecordsMax)) {
+    next_ = std::move(message);
+    return false;
+  }
+  const auto partition = number(*message);
+  const Offset offset(message->offset);
+  if (!partition || offset < positions_[*partition] || faults_.contains(*partition)) return true;
+  positions_[*partition] = offset.next();
+  batch.records.push_back({.partition = *partition,
+                           .offset = offset,
+                           .key = view(message->key, message->key_len),
+                           .value = view(message->payload, message->len),
+                           .tombstone = message->payload == nullptr,
+                           .keyless = message->key == nullptr || message->key_len == 0,
+                           .headers = from_wire(*message)});
+  batch.bytes += bytes;
+  kept.push_back(std::move(message));
+  return true;
+}
+
+/// What comes in a record's place. What is not about the position passes by itself.
+void KafkaReader::note(const rd_kafka_message_t& event) {
+  const auto partition = number(event);
+  if (!partition) return;
+  Error error =
+      error_of(options_, event.err,
+               fmt::format("offset {} of partition {}", positions_[*partition].value(), partition->value()));
+  if (error.fault == Fault::not_found) {
+    error = {Fault::lost, error.message + ": the topic is gone, or was made anew"};
+  }
+  if (error.fault == Fault::lost || error.fault == Fault::denied)
+    faults_.insert_or_assign(*partition, std::move(error));
+}
+
+Status KafkaReader::faults() const {
+  if (faults_.empty()) return {};
+  return faults_.begin()->second;
+}
+
+std::optional<Partition> KafkaReader::number(const rd_kafka_message_t& message) const {
+  if (message.rkt == nullptr) return std::nullopt;
+  return places_.number(rd_kafka_topic_name(message.rkt), message.partition);
+}
+
+Status KafkaReader::count_partitions() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - counted_ < options_.partitions_checked_every) return {};
+  counted_ = now;
+  for (const Places::Topic& topic : places_.topics) {
+    const auto count = partition_count(options_, consumer_->client(), topic.name, kProbe);
+    if (!count.ok() || *count == topic.count) continue;  // what is out of reach shows elsewhere
+    return Error{Fault::fatal,
+                 fmt::format("topic {} has {} partitions now, it had {} at the start: start again",
+                             topic.name, *count, topic.count)};
+  }
+  return {};
+}
+
+}  // namespace tidegate::kafka

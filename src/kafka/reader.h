@@ -1,0 +1,42 @@
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "kafka/consumer.h"
+#include "kafka/places.h"
+#include "log/log.h"
+
+namespace tidegate::kafka {
+
+/// Follows partitions over a consumer of its own. Batches refer to librdkafka's messages and keep the
+/// consumer alive, so nothing is copied; the connection closes with the last of them.
+class KafkaReader final : public log::Reader {
+ public:
+  static Result<std::unique_ptr<log::Reader>> open(const Options& options, const Places& places,
+                                                   const std::vector<log::Start>& starts);
+
+  Result<log::Batch> read(std::chrono::milliseconds wait, std::size_t bytes_max) override;
+  Status seek(log::Start start) override;
+  void wake() override { consumer_->wake(); }
+
+ private:
+  KafkaReader(Options options, Places places, std::shared_ptr<Consumer> consumer);
+  Status count_partitions();
+  bool take(Message message, std::size_t bytes_max, log::Batch& batch, std::vector<Message>& kept);
+  void note(const rd_kafka_message_t& event);
+  [[nodiscard]] std::optional<Partition> number(const rd_kafka_message_t& message) const;
+  [[nodiscard]] Status faults() const;
+
+  const Options options_;
+  const Places places_;
+  const std::shared_ptr<Consumer> consumer_;
+  Message next_;                           // did not fit the last batch
+  std::map<Partition, Offset> positions_;  // what each will give next
+  std::map<Partition, Error> faults_;      // until that partition is sought again
+  std::chrono::steady_clock::time_point counted_;
+};
+
+}  // namespace tidegate::kafka

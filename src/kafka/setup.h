@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "base/result.h"
+#include "kafka/options.h"
+
+namespace tidegate::kafka {
+
+/// What `tidegate setup --kafka` wants of the topics.
+struct SetupOptions {
+  std::int32_t partitions = 8;  ///< of the diff topic, where it is made
+  std::int32_t replicas = 0;    ///< of both, where they are made; 0: the broker's default
+  bool check_only = false;      ///< look, make nothing
+};
+
+/// Makes or checks, for the first of `options.topics`, the diff topic (deleted by age, never compacted: rule
+/// 9) and its control topic (one partition, compacted). `say` gets a line for what was done, and for what is
+/// allowed but unwise (short retention, a single replica), beginning with "warning: ". What must not be is an
+/// error that says what to type: `invalid` for a topic that is there but wrong, `not_found` for one that only
+/// a check looked for.
+Status setup(const Options& options, const SetupOptions& wanted,
+             const std::function<void(const std::string&)>& say);
+
+}  // namespace tidegate::kafka
