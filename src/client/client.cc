@@ -63,19 +63,22 @@ void Loop::post(std::function<void()> task) {
   net::post(state_->io, std::move(task));
 }
 
+namespace {
+
 /// Shared by the client and its coroutine, which may end later.
-class Client::State {
+class Connection {
  public:
-  State(Loop::State& loop, Settings settings, Handlers handlers)
-      : loop_(loop),
+  Connection(net::io_context& io, Settings settings, Handlers handlers)
+      : io_(io),
         settings_(std::move(settings)),
         handlers_(std::move(handlers)),
-        stream_(loop.io.get_executor()),
-        resumed_(loop.io) {}
+        stream_(io.get_executor()),
+        resumed_(io) {}
 
-  [[nodiscard]] Loop::State& loop() { return loop_; }
   // All of these on the loop's thread.
-  Awaitable<void> run(std::shared_ptr<State> self);
+  /// Whoever runs it keeps this object alive.
+  Awaitable<void> run();
+  void know(std::weak_ptr<Connection> self) { self_ = std::move(self); }
   void send(std::string bytes, bool text);
   void pause() { paused_ = true; }
   void resume() {
@@ -105,14 +108,14 @@ class Client::State {
   void fail(const std::string& what, ErrorStatus error, int status = 0, std::string body = {});
   void end(ErrorStatus error);
 
-  Loop::State& loop_;
+  net::io_context& io_;
   const Settings settings_;
   Handlers handlers_;
   websocket::stream<Socket, false> stream_;
   net::steady_timer resumed_;
   beast::flat_buffer message_;
   std::deque<Outgoing> outgoing_;
-  std::weak_ptr<State> self_;
+  std::weak_ptr<Connection> self_;
   bool open_ = false;
   bool writing_ = false;
   bool paused_ = false;
@@ -120,33 +123,31 @@ class Client::State {
   bool closed_ = false;  // by our own Close, and the peer's answer
 };
 
-void Client::State::fail(const std::string& what, ErrorStatus error, int status, std::string body) {
+void Connection::fail(const std::string& what, ErrorStatus error, int status, std::string body) {
   if (!silent_ && handlers_.on_error)
     handlers_.on_error({what + ": " + error.message(), status, std::move(body)});
 }
 
-Awaitable<void> Client::State::run(std::shared_ptr<State> self) {
-  self_ = self;
-  if (!co_await connect()) co_return;
-  if (!co_await shake_hands()) co_return;
+// With `if (!co_await f())` g++ 12 lays out this frame wrongly, and `this` is garbage: name the value first.
+Awaitable<void> Connection::run() {
+  const bool connected = co_await connect();
+  if (!connected) co_return;
+  const bool open = co_await shake_hands();
+  if (!open) co_return;
   open_ = true;
   write_next();
   while (co_await read_one()) {
-    while (paused_ && stream_.next_layer().is_open()) {
-      resumed_.expires_at(net::steady_timer::time_point::max());
-      co_await resumed_.async_wait(as_values);
-    }
   }
 }
 
-Awaitable<bool> Client::State::connect() {
+Awaitable<bool> Connection::connect() {
   ErrorStatus error;
   std::vector<Endpoint> endpoints;
   const auto address = net::ip::make_address(settings_.host, error);
   if (!error) {
     endpoints.emplace_back(address, settings_.port);
   } else {
-    Resolver resolver(loop_.io.get_executor());
+    Resolver resolver(io_.get_executor());
     auto [failed, found] =
         co_await resolver.async_resolve(settings_.host, std::to_string(settings_.port), as_values);
     if (failed) {
@@ -174,7 +175,7 @@ Awaitable<bool> Client::State::connect() {
   co_return false;
 }
 
-Awaitable<bool> Client::State::shake_hands() {
+Awaitable<bool> Connection::shake_hands() {
   stream_.read_message_max(settings_.message_bytes_max);
   stream_.set_option(websocket::stream_base::decorator([this](websocket::request_type& request) {
     if (!settings_.subprotocols.empty()) {
@@ -196,7 +197,12 @@ Awaitable<bool> Client::State::shake_hands() {
   co_return true;
 }
 
-Awaitable<bool> Client::State::read_one() {
+Awaitable<bool> Connection::read_one() {
+  while (paused_ && stream_.next_layer().is_open()) {
+    resumed_.expires_at(net::steady_timer::time_point::max());
+    auto [woken] = co_await resumed_.async_wait(as_values);
+    (void)woken;
+  }
   auto [failed, size] = co_await stream_.async_read(message_, as_values);
   if (failed) {
     end(failed);
@@ -211,7 +217,7 @@ Awaitable<bool> Client::State::read_one() {
   co_return true;
 }
 
-void Client::State::end(ErrorStatus error) {
+void Connection::end(ErrorStatus error) {
   open_ = false;
   outgoing_.clear();
   if (closed_ || error == websocket::error::closed) {
@@ -222,17 +228,17 @@ void Client::State::end(ErrorStatus error) {
   }
 }
 
-void Client::State::send(std::string bytes, bool text) {
+void Connection::send(std::string bytes, bool text) {
   outgoing_.push_back({std::move(bytes), text, {}});
   write_next();
 }
 
-void Client::State::close(std::uint16_t code) {
+void Connection::close(std::uint16_t code) {
   outgoing_.push_back({{}, true, code});
   write_next();
 }
 
-void Client::State::write_next() {
+void Connection::write_next() {
   if (!open_ || writing_ || outgoing_.empty()) return;
   writing_ = true;
   auto self = self_.lock();
@@ -250,55 +256,69 @@ void Client::State::write_next() {
                       [self, bytes](ErrorStatus error, std::size_t) { self->written(error); });
 }
 
-void Client::State::written(ErrorStatus error) {
+void Connection::written(ErrorStatus error) {
   writing_ = false;
   if (!outgoing_.empty()) outgoing_.pop_front();
   if (!error) write_next();
 }
 
+}  // namespace
+
+struct Client::State {
+  State(Loop::State& given, Settings settings, Handlers handlers)
+      : loop(given),
+        connection(std::make_shared<Connection>(given.io, std::move(settings), std::move(handlers))) {}
+  Loop::State& loop;
+  std::shared_ptr<Connection> connection;
+};
+
 Client::Client(Loop& loop, Settings settings, Handlers handlers)
-    : state_(std::make_shared<State>(*loop.state_, std::move(settings), std::move(handlers))) {
-  net::post(loop.state_->io, [state = state_] {
-    net::co_spawn(state->loop().io.get_executor(), state->run(state), [](std::exception_ptr bug) {
+    : state_(std::make_unique<State>(*loop.state_, std::move(settings), std::move(handlers))) {
+  net::post(loop.state_->io, [&io = loop.state_->io, connection = state_->connection] {
+    connection->know(connection);
+    net::co_spawn(io.get_executor(), connection->run(), [connection](std::exception_ptr bug) {
       if (bug) std::rethrow_exception(bug);
     });
   });
 }
 
 Client::~Client() {
-  if (state_->loop().here()) {
-    state_->silence();
-    state_->abort();
+  auto& connection = *state_->connection;
+  if (state_->loop.here()) {
+    connection.silence();
+    connection.abort();
     return;
   }
   std::promise<void> done;
-  net::post(state_->loop().io, [this, &done] {
-    state_->silence();
-    state_->abort();
+  net::post(state_->loop.io, [&connection, &done] {
+    connection.silence();
+    connection.abort();
     done.set_value();
   });
   done.get_future().wait();
 }
 
 void Client::send_text(std::string text) {
-  net::post(state_->loop().io,
-            [state = state_, text = std::move(text)]() mutable { state->send(std::move(text), true); });
+  net::post(state_->loop.io, [connection = state_->connection, text = std::move(text)]() mutable {
+    connection->send(std::move(text), true);
+  });
 }
 void Client::send_binary(std::string bytes) {
-  net::post(state_->loop().io,
-            [state = state_, bytes = std::move(bytes)]() mutable { state->send(std::move(bytes), false); });
+  net::post(state_->loop.io, [connection = state_->connection, bytes = std::move(bytes)]() mutable {
+    connection->send(std::move(bytes), false);
+  });
 }
 void Client::pause_reading() {
-  net::post(state_->loop().io, [state = state_] { state->pause(); });
+  net::post(state_->loop.io, [connection = state_->connection] { connection->pause(); });
 }
 void Client::resume_reading() {
-  net::post(state_->loop().io, [state = state_] { state->resume(); });
+  net::post(state_->loop.io, [connection = state_->connection] { connection->resume(); });
 }
 void Client::close(std::uint16_t code) {
-  net::post(state_->loop().io, [state = state_, code] { state->close(code); });
+  net::post(state_->loop.io, [connection = state_->connection, code] { connection->close(code); });
 }
 void Client::abort() {
-  net::post(state_->loop().io, [state = state_] { state->abort(); });
+  net::post(state_->loop.io, [connection = state_->connection] { connection->abort(); });
 }
 
 }  // namespace tidegate::client

@@ -77,8 +77,8 @@ class Client {
   void abort();
 
  private:
-  class State;
-  std::shared_ptr<State> state_;
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace tidegate::client

@@ -111,7 +111,7 @@ class WebSocketConnection final : public Connection {
   void sweep(Steady now) override;
 
  private:
-  Awaitable<void> serve(std::unique_ptr<Request> request);
+  Awaitable<void> serve();
   Awaitable<bool> read_message();
   Awaitable<bool> read_rest();
   void take_message(std::string_view text);
@@ -172,16 +172,15 @@ WebSocketConnection::~WebSocketConnection() {
 }
 
 void WebSocketConnection::start() {
-  net::co_spawn(shard_.executor(), serve(std::move(request_)),
-                [shard = &shard_, number = number_](std::exception_ptr bug) {
-                  if (bug) std::rethrow_exception(bug);
-                  shard->finished(number);
-                });
+  net::co_spawn(shard_.executor(), serve(), [shard = &shard_, number = number_](std::exception_ptr bug) {
+    if (bug) std::rethrow_exception(bug);
+    shard->finished(number);
+  });
 }
 
-Awaitable<void> WebSocketConnection::serve(std::unique_ptr<Request> request) {
-  auto [refused] = co_await stream_.async_accept(*request, as_values);
-  request.reset();
+Awaitable<void> WebSocketConnection::serve() {
+  auto [refused] = co_await stream_.async_accept(*request_, as_values);
+  request_.reset();
   if (refused) {
     shard_.context().probe.rejected(Rejection::handshake);
     co_return;
@@ -313,7 +312,7 @@ class HttpConnection final : public Connection {
   Awaitable<void> serve();
   Awaitable<bool> serve_one(beast::flat_buffer& buffer);
   Awaitable<void> refuse(http::status status, std::string_view why);
-  Awaitable<bool> write(Response response);
+  Awaitable<bool> write(Response& response);
   [[nodiscard]] std::optional<Response> refusal(const Request& request, const Opening& opening,
                                                 Caller& caller, const std::optional<Seat>& seat) const;
   void upgrade(Request request, Opening opening, Caller caller, Seat seat, const beast::flat_buffer& ahead);
@@ -387,7 +386,8 @@ Awaitable<bool> HttpConnection::serve_one(beast::flat_buffer& buffer) {
   Request request = parser.release();
   if (!websocket::is_upgrade(request)) {
     shard_.context().probe.request();
-    co_return co_await write(answer(request));
+    Response response = answer(request);
+    co_return co_await write(response);
   }
   Opening opening = read_opening(joined(request, http::field::sec_websocket_protocol),
                                  view(request[http::field::authorization]));
@@ -396,7 +396,7 @@ Awaitable<bool> HttpConnection::serve_one(beast::flat_buffer& buffer) {
   std::optional<Seat> seat = Seat::take(shard_.context());
   if (auto refused = refusal(request, opening, caller, seat)) {
     refused->keep_alive(false);
-    co_return co_await write(std::move(*refused));
+    co_return co_await write(*refused);
   }
   upgrade(std::move(request), std::move(opening), std::move(caller), std::move(*seat), buffer);
   co_return false;
@@ -465,7 +465,7 @@ Response HttpConnection::answer(const Request& request) const {
   return response;
 }
 
-Awaitable<bool> HttpConnection::write(Response response) {
+Awaitable<bool> HttpConnection::write(Response& response) {
   if (!response.has_content_length()) response.prepare_payload();
   deadline_ = shard_.now() + shard_.context().options.handshake_timeout;
   auto [failed, size] = co_await http::async_write(socket_, response, as_values);
@@ -478,7 +478,7 @@ Awaitable<bool> HttpConnection::write(Response response) {
 Awaitable<void> HttpConnection::refuse(http::status status, std::string_view why) {
   auto response = plain(status, std::string(why) + "\n");
   response.keep_alive(false);
-  co_await write(std::move(response));
+  co_await write(response);
   // The rest of what was refused is read and dropped: closing now would reset the connection, and the answer
   // with it.
   std::array<char, 4096> rest;
