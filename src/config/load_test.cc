@@ -1,0 +1,371 @@
+// Settings. Invariants:
+// 1. flag > environment > file > default, for every setting, and the seed's names are weaker than ours;
+// 2. a message names the setting, where its value came from and what would fit;
+// 3. no message holds a secret;
+// 4. nothing is reachable from other machines without tokens, but for pass-through, which warns.
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "config/settings.h"
+#include "config/table.h"
+
+namespace tidegate::config {
+namespace {
+
+using Words = std::vector<std::string>;
+constexpr const char* kSecret = "0123456789abcdef0123456789abcdef";
+constexpr const char* kPostgres = "postgres://me@db/shop";
+
+Result<Settings> run(Words words, const Environment& environment = {}) {
+  words.insert(words.begin(), "tidegate");
+  std::vector<const char*> argv;
+  for (const std::string& word : words) argv.push_back(word.c_str());
+  return load(static_cast<int>(argv.size()), argv.data(), environment);
+}
+
+Settings good(const Words& words, const Environment& environment = {}) {
+  auto result = run(words, environment);
+  if (!result.ok()) {
+    ADD_FAILURE() << result.error().message;
+    return {};
+  }
+  return *result;
+}
+
+// The message, which holds each of `parts`.
+std::string bad(const Words& words, const Words& parts, const Environment& environment = {}) {
+  const auto result = run(words, environment);
+  if (result.ok()) {
+    ADD_FAILURE() << "accepted: " << testing::PrintToString(words);
+    return {};
+  }
+  EXPECT_EQ(result.error().fault, Fault::invalid);
+  for (const std::string& part : parts) {
+    EXPECT_NE(result.error().message.find(part), std::string::npos)
+        << part << "\nnot in: " << result.error().message;
+  }
+  return result.error().message;
+}
+
+class ConfigFile : public testing::Test {
+ protected:
+  ConfigFile() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "tidegate-config-XXXXXX").string();
+    directory_ = mkdtemp(pattern.data());
+  }
+  ~ConfigFile() override { std::filesystem::remove_all(directory_); }
+
+  std::string write(const std::string& name, const std::string& text) {
+    const std::string path = directory_ + "/" + name;
+    std::ofstream(path, std::ios::binary) << text;
+    return path;
+  }
+  // `serve` of a database without tokens, with this file.
+  Words serve(const std::string& text, Words more = {}) {
+    Words words{"serve", "--database", kPostgres, "--auth", "none", "--config", write("t.toml", text)};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+
+  std::string directory_;
+};
+
+Words open(Words more = {}) {
+  Words words{"serve", "--database", kPostgres, "--auth", "none"};
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
+
+// ---- strength ----
+
+TEST_F(ConfigFile, FlagIsStrongerThanEnvironmentThanFileThanDefault) {
+  const Environment environment{{"TIDEGATE_IDLE_TIMEOUT_MS", "3000"}};
+  EXPECT_EQ(good(open()).session.idle_timeout.count(), 60'000);
+  EXPECT_EQ(good(serve("idle_timeout_ms = 2000")).session.idle_timeout.count(), 2'000);
+  EXPECT_EQ(good(serve("idle_timeout_ms = 2000"), environment).session.idle_timeout.count(), 3'000);
+  EXPECT_EQ(good(serve("idle_timeout_ms = 2000", {"--idle-timeout-ms", "4000"}), environment)
+                .session.idle_timeout.count(),
+            4'000);
+}
+
+TEST_F(ConfigFile, TheStrongestListReplacesTheOthers) {
+  const Environment environment{{"TIDEGATE_ORIGIN", "https://b, https://c,"}};
+  const std::string file = "origin = [\"https://a\"]";
+  EXPECT_EQ(good(serve(file)).session.origins, Words{"https://a"});
+  EXPECT_EQ(good(serve(file), environment).session.origins, (Words{"https://b", "https://c"}));
+  EXPECT_EQ(good(serve(file, {"--origin", "https://d", "--origin=https://e,https://f"}), environment)
+                .session.origins,
+            (Words{"https://d", "https://e", "https://f"}));
+}
+
+TEST(Environment, OfTheSeedIsWeakerThanOurs) {
+  const Environment seed{{"WS_PORT", "9001"},
+                         {"KAFKA_BROKERS", "k1:9092,k2:9092"},
+                         {"KAFKA_TOPICS", "a,b"},
+                         {"KAFKA_GROUP", "g"}};
+  const Settings settings = good({"serve"}, seed);
+  EXPECT_EQ(settings.session.port, 9001);
+  EXPECT_EQ(settings.kafka.brokers, "k1:9092,k2:9092");
+  EXPECT_EQ(settings.kafka.topics, (Words{"a", "b"}));
+  EXPECT_EQ(settings.kafka.group, "g");
+  Environment both = seed;
+  both.insert({{"TIDEGATE_LISTEN", "127.0.0.1:9002"}, {"TIDEGATE_KAFKA", "ours:1"}, {"TIDEGATE_TOPIC", "c"}});
+  const Settings ours = good({"serve"}, both);
+  EXPECT_EQ(ours.session.port, 9002);
+  EXPECT_EQ(ours.session.address, "127.0.0.1");
+  EXPECT_EQ(ours.kafka.brokers, "ours:1");
+  EXPECT_EQ(ours.kafka.topics, Words{"c"});
+}
+
+TEST(Environment, EmptyIsAbsentAndUnknownIsAWarning) {
+  const Settings settings =
+      good({"serve"}, {{"WS_PORT", ""}, {"TIDEGATE_LISTEN", " "}, {"TIDEGATE_SERVICE_HOST", "x"}});
+  EXPECT_EQ(settings.session.port, 8080);
+  ASSERT_FALSE(settings.warnings.empty());
+  EXPECT_NE(settings.warnings.front().find("TIDEGATE_SERVICE_HOST"), std::string::npos);
+}
+
+TEST(Environment, OfThisProcessIsRead) {
+  ASSERT_EQ(setenv("TIDEGATE_TEST_ONLY", "a=b", 1), 0);
+  EXPECT_EQ(process_environment().find("TIDEGATE_TEST_ONLY")->second, "a=b");
+  unsetenv("TIDEGATE_TEST_ONLY");
+}
+
+// ---- modes ----
+
+TEST(PassThrough, IsWhatTheSeedsEnvironmentMeans) {
+  const Settings settings = good({"serve"});
+  EXPECT_TRUE(settings.session.pass_through);
+  EXPECT_EQ(settings.session.address, "0.0.0.0");
+  EXPECT_EQ(settings.session.port, 8080);
+  EXPECT_EQ(settings.session.plain_answer, "cladbe-ws-gateway");
+  EXPECT_EQ(settings.kafka.brokers, "localhost:9092");
+  EXPECT_EQ(settings.kafka.topics, Words{"server.cdc.filtered"});
+  EXPECT_EQ(settings.kafka.control_topic, "server.cdc.filtered.control");
+  EXPECT_EQ(settings.session.idle_timeout.count(), 60'000);
+  EXPECT_EQ(settings.session.ping_interval.count(), 25'000);
+  EXPECT_EQ(settings.session.payload_bytes_max, 1U << 20);
+  EXPECT_EQ(settings.auth.mode, auth::Options::Mode::none);
+  ASSERT_EQ(settings.warnings.size(), 1U);
+  EXPECT_NE(settings.warnings[0].find("nobody is verified"), std::string::npos);
+}
+
+TEST(PassThrough, CannotVerifyTokens) {
+  bad({"serve", "--auth", "jwt"}, {"--auth:", "verifies nobody", "--database"});
+}
+
+TEST(Database, MakesServeListenOnLoopbackWithoutKafka) {
+  const Settings settings = good(open(), {{"WS_PORT", "9001"}});
+  EXPECT_EQ(settings.database_kind, Database::postgres);
+  EXPECT_EQ(settings.database, kPostgres);
+  EXPECT_FALSE(settings.session.pass_through);
+  EXPECT_EQ(settings.session.address, "127.0.0.1");
+  EXPECT_EQ(settings.session.port, 9001) << "a port alone says nothing about the address";
+  EXPECT_EQ(settings.session.plain_answer, "tidegate");
+  EXPECT_EQ(settings.kafka.brokers, "");
+  EXPECT_TRUE(settings.policy.open);
+}
+
+TEST(Database, IsAPostgresOrASqliteFile) {
+  EXPECT_EQ(good({"serve", "--auth", "none", "--database", "sqlite:a b.db"}).sqlite_path, "a b.db");
+  EXPECT_EQ(good({"serve", "--auth", "none", "--database", "host=db dbname=shop"}).database_kind,
+            Database::postgres);
+  EXPECT_EQ(good({"serve", "--auth", "none", "--database", "postgresql://db/shop"}).database_kind,
+            Database::postgres);
+  bad({"serve", "--auth", "none", "--database", "sqlite:"}, {"--database:", "path"});
+  const std::string message = bad({"serve"}, {"TIDEGATE_DATABASE:", "postgres://user@host/database"},
+                                  {{"TIDEGATE_DATABASE", "mysql://u:hunter2@h/d"}});
+  EXPECT_EQ(message.find("hunter2"), std::string::npos);
+  bad({"serve", "--auth", "none", "--database", "sqlite:x", "--kafka", "k:1"}, {"--kafka:", "leave it out"});
+}
+
+TEST(Demo, NeedsNothing) {
+  const Settings settings = good({"demo"});
+  EXPECT_EQ(settings.command, Command::demo);
+  EXPECT_EQ(settings.sqlite_path, "demo.db");
+  EXPECT_EQ(settings.session.address, "127.0.0.1");
+  EXPECT_TRUE(settings.policy.open);
+  bad({"demo", "--database", kPostgres}, {"--database:", "SQLite"});
+  bad({"demo", "--listen", ":8080"}, {"--listen:", "--auth none"});
+}
+
+TEST(Match, NeedsPostgresAndABroker) {
+  const Settings settings =
+      good({"match", "--database", kPostgres, "--kafka", "k:9092", "--lease-ms", "5000"});
+  EXPECT_EQ(settings.command, Command::match);
+  EXPECT_EQ(settings.matcher.lease.count(), 5'000);
+  EXPECT_EQ(settings.feed.lease.count(), 5'000);
+  bad({"match", "--kafka", "k:9092"}, {"--database:", "type"});
+  bad({"match", "--database", "sqlite:x", "--kafka", "k:1"}, {"--database:", "Postgres"});
+  bad({"match", "--database", kPostgres}, {"--kafka:", "type"});
+}
+
+TEST(OtherCommands, HaveTheirOwnFlags) {
+  const Settings setup = good({"setup", "--database", kPostgres, "--tables", "a, public.b", "--check"});
+  EXPECT_EQ(setup.setup.tables, (Words{"a", "public.b"}));
+  EXPECT_TRUE(setup.setup.check);
+  EXPECT_TRUE(good({"setup", "--kafka", "k:1"}).database.empty());
+  bad({"setup"}, {"--database:", "type"});
+  bad({"setup", "--database", "sqlite:x"}, {"no setup"});
+  const Settings token =
+      good({"token", "--auth-secret", kSecret, "--subject", "ann", "--tenant", "t", "--ttl", "60"});
+  EXPECT_EQ(token.token.subject, "ann");
+  EXPECT_EQ(token.token.tenant, "t");
+  EXPECT_EQ(token.token.ttl.count(), 60);
+  bad({"token", "--auth-secret", kSecret, "--tenant", "t"}, {"--subject:"});
+  bad({"token", "--auth-secret", kSecret, "--subject", "t"}, {"--tenant:"});
+  bad({"token", "--subject", "ann", "--tenant", "t"}, {"--auth-secret-file"});
+  const Settings tail =
+      good({"tail", "--url", "ws://h:1", "--sql", "select", "--json"}, {{"TIDEGATE_TOKEN", "x.y.z"}});
+  EXPECT_EQ(tail.tail.url, "ws://h:1");
+  EXPECT_EQ(tail.tail.sql, "select");
+  EXPECT_EQ(tail.tail.token, "x.y.z");
+  EXPECT_TRUE(tail.tail.json);
+  bad({"tail"}, {"--sql, --table:"});
+  bad({"tail", "--sql", "x", "--table", "y"}, {"exactly one"});
+}
+
+TEST(HelpAndVersion, ArePrinted) {
+  EXPECT_NE(good({"--help"}).print.find("serve"), std::string::npos);
+  EXPECT_NE(good({"serve", "--help"}).print.find("--listen"), std::string::npos);
+  EXPECT_EQ(good({"token", "--help"}).print.find("--listen"), std::string::npos);
+  EXPECT_EQ(good({"--version"}).print.substr(0, 9), "tidegate ");
+}
+
+// ---- who may see what ----
+
+TEST(Auth, WithoutTokensNothingIsReachableFromOutside) {
+  for (const char* address : {"127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "localhost:1"}) {
+    EXPECT_TRUE(good(open({"--listen", address})).policy.open) << address;
+  }
+  for (const char* address : {":1", "0.0.0.0:1", "[::]:1", "10.0.0.1:1", "128.0.0.1:1"}) {
+    bad(open({"--listen", address}), {"--listen:", "--auth none", "type"});
+  }
+  EXPECT_FALSE(
+      good({"serve", "--database", kPostgres, "--auth-secret", kSecret, "--listen", ":1"}).policy.open);
+}
+
+TEST(Auth, WithTokensNeedsASecretOf32Bytes) {
+  bad({"serve", "--database", kPostgres},
+      {"--auth jwt:", "--auth-secret-file", "openssl rand", "--auth none"});
+  EXPECT_EQ(good({"serve", "--database", kPostgres}, {{"TIDEGATE_AUTH_SECRET", kSecret}}).auth.hs256_secret,
+            kSecret);
+  const std::string message =
+      bad({"serve", "--database", kPostgres}, {"TIDEGATE_AUTH_SECRET:", "at least 32"},
+          {{"TIDEGATE_AUTH_SECRET", "hunter2"}});
+  EXPECT_EQ(message.find("hunter2"), std::string::npos);
+}
+
+TEST_F(ConfigFile, ASecretMayBeAFile) {
+  const std::string path = write("secret", std::string(kSecret) + "\n");
+  EXPECT_EQ(good({"serve", "--database", kPostgres, "--auth-secret-file", path}).auth.hs256_secret, kSecret);
+  bad({"serve", "--database", kPostgres, "--auth-secret-file", path + "x"},
+      {"--auth-secret-file:", "cannot be read"});
+  bad({"serve", "--database", kPostgres, "--auth-secret-file", write("short", "abc\n")},
+      {"--auth-secret-file:", "3 bytes"});
+  bad({"serve", "--database", kPostgres, "--auth-secret-file", path, "--auth-secret", kSecret},
+      {"--auth-secret:", "one of"});
+}
+
+TEST_F(ConfigFile, TablesAreNamedWithTheirTenantColumn) {
+  const Settings settings = good(
+      serve("[[table]]\nname = \"public.orders\"\ntenant_column = \"tenant\"\n[[table]]\nname = \"news\"\n"));
+  ASSERT_EQ(settings.policy.tables.size(), 2U);
+  EXPECT_EQ(settings.policy.tables.at("public.orders").tenant_column, "tenant");
+  EXPECT_EQ(settings.policy.tables.at("news").tenant_column, "");
+  bad(serve("[[table]]\ntenant_column = \"x\"\n"), {"t.toml:1", "name: missing"});
+  bad(serve("[[table]]\nname = \"a\"\n[[table]]\nname = \"a\"\n"), {"t.toml:3", "twice"});
+  bad(serve("[[table]]\nname = \"a\"\ntenant = \"x\"\n"), {"t.toml:3", "tenant: unknown", "tenant_column"});
+  bad(serve("[[table]]\nname = 7\n"), {"t.toml:2", "name: must be a string"});
+  bad(serve("[table]\nname = \"a\"\n"), {"[[table]]"});
+  bad(serve("table = \"a\"\n"), {"t.toml:1", "[[table]]"});
+}
+
+// ---- faults ----
+
+TEST(Values, ThatDoNotFitNameFlagValueAndWhatWould) {
+  bad(open({"--idle-timeout-ms", "soon"}), {"--idle-timeout-ms:", "`soon`", "whole number from 1000"});
+  for (const char* value : {"999", "86400001", "-1", "1e4", "60s", "", "99999999999999999999"}) {
+    bad(open({std::string("--idle-timeout-ms=") + value}), {"--idle-timeout-ms"});
+  }
+  bad(open({"--outbox-bytes-max", "1KB"}), {"--outbox-bytes-max:", "`1KB`", "KiB"});
+  bad(open({"--auth", "maybe"}), {"more than once"});
+  bad({"serve", "--auth", "maybe"}, {"--auth:", "`maybe`", "jwt or none"});
+  bad({"serve", "--log-level", "loud"}, {"--log-level:", "`loud`", "debug, info, warning, error"});
+  for (const char* value :
+       {"x", "1.2.3.4", "host:1", "::1:1", "[1.2.3.4]:1", "127.0.0.1:65536", "127.0.0.1:", "[::1]"}) {
+    bad(open({"--listen", value}), {"--listen:", value, "address:port"});
+  }
+  bad(open({"--kafka-property", "hunter2"}), {"--kafka-property:", "name=value"});
+}
+
+TEST(Values, OfBytesMayHaveUnits) {
+  const Settings settings = good(open({"--outbox-bytes-max", "2MiB", "--tail-bytes-max=1048576"}));
+  EXPECT_EQ(settings.hub.outbox_bytes_max, 2U << 20);
+  EXPECT_EQ(settings.hub.outbox_bytes_low, 512U << 10);
+  EXPECT_EQ(settings.hub.outbox_bytes_hard, 8U << 20);
+  EXPECT_EQ(settings.feed.tail_bytes_max, 1U << 20);
+}
+
+TEST(Values, OfKafkaPropertiesMayHoldCommasAndSigns) {
+  const Settings settings =
+      good(open({"--kafka", "k:1", "--kafka-property", "a.b=c,d=e", "--kafka-property=f="}));
+  const std::vector<std::pair<std::string, std::string>> expected{{"a.b", "c,d=e"}, {"f", ""}};
+  EXPECT_EQ(settings.kafka.properties, expected);
+}
+
+TEST(Flags, UnknownOnesAreNamedWithoutWhatFollows) {
+  bad(open({"--lissten", ":1"}), {"--lissten:", "did you mean --listen?"});
+  const std::string message =
+      bad(open({"--auth_secret=hunter2", "--auth_secret", "hunter2"}), {"--auth_secret:", "--auth-secret"});
+  EXPECT_EQ(message.find("hunter2"), std::string::npos);
+  bad(open({"--zzzzzzzz"}), {"--zzzzzzzz", "--help"});
+  bad(open({"--ttl", "5"}), {"--ttl:", "does not belong to `serve`"});
+  EXPECT_EQ(bad(open({"hunter2"}), {"takes flags only"}).find("hunter2"), std::string::npos);
+  bad(open({"--listen"}), {"--listen"});
+}
+
+TEST(Flags, NeedACommand) {
+  bad({}, {"a command is missing", "serve", "tail"});
+  bad({"dance"}, {"a command is missing"});
+}
+
+TEST_F(ConfigFile, FaultsHaveLineAndColumn) {
+  bad(serve("\nidle_timeout_ms = \"soon\"\n"), {"t.toml:2:19: idle_timeout_ms:", "`soon`", "whole number"});
+  bad(serve("idle_timeout_ms = 1.5\n"), {"t.toml:1:19: idle_timeout_ms:", "whole number"});
+  bad(serve("idle_timeout_ms = [2000]\n"), {"t.toml:1:19: idle_timeout_ms:", "whole number"});
+  bad(serve("origin = [[1]]\n"), {"t.toml:1:10: origin:"});
+  bad(serve("\n\nlissten = \":1\"\n"), {"t.toml:3:", "lissten: no such setting", "did you mean listen?"});
+  bad(serve("ttl = 5\n"), {"ttl: no such setting"});
+  bad(serve("[server]\nport = 1\n"), {"server: no such setting"});
+  const std::string message = bad(serve("x = 1\nauth_secret = \"hunter2\n"), {"t.toml:2:"});
+  EXPECT_EQ(message.find("hunter2"), std::string::npos);
+  bad({"serve", "--config", "/no/such/file"}, {"--config:", "/no/such/file", "cannot be read"});
+}
+
+TEST_F(ConfigFile, MayBeSharedByCommands) {
+  const std::string path =
+      write("t.toml", "listen = \":9\"\nauth = \"jwt\"\nkafka = \"k:1\"\ndatabase = \"postgres://db/x\"\n");
+  EXPECT_EQ(good({"match", "--config", path}).kafka.brokers, "k:1");
+  EXPECT_EQ(good({"match"}, {{"TIDEGATE_CONFIG", path}}).kafka.brokers, "k:1");
+  bad({"serve"}, {"--auth jwt:"}, {{"TIDEGATE_CONFIG", path}});
+}
+
+TEST_F(ConfigFile, OfAnyBytesIsReadOrRefused) {
+  std::string text = "listen = \"127.0.0.1:1\"\n[[table]]\nname = \"a\"\n";
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    for (char byte : {'\0', '"', '[', '\n', '\xff', '='}) {
+      std::string changed = text;
+      changed[i] = byte;
+      const auto result = run(serve(changed));
+      EXPECT_TRUE(result.ok() || !result.error().message.empty());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tidegate::config
