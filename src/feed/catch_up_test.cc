@@ -92,6 +92,7 @@ class TextTest : public testing::Test {
     stage.subscribe(key, query);
     stage.active(key, *query, 0xabc, 100);
     stage.progress(100, 100);
+    stage.source.wait_begun(1);  // with 100 as V
     stage.source.release({.fence = {Lsn(100), std::nullopt}});
   }
   std::string diff(std::uint64_t lsn, int changes, std::size_t bytes) {
