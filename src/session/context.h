@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <optional>
 #include <utility>
 
 #include "auth/auth.h"
@@ -32,6 +33,25 @@ struct Context {
   Probe probe;
   std::atomic<std::size_t> sockets{0};     ///< open, of every kind
   std::atomic<std::size_t> websockets{0};  ///< those of Options::connections_max
+};
+
+/// One of `connections_max`.
+class Seat {
+ public:
+  static std::optional<Seat> take(Context& context) {
+    Seat seat(context);
+    if (context.websockets.fetch_add(1) >= context.options.connections_max) return std::nullopt;
+    return seat;
+  }
+  Seat(Seat&& other) noexcept : context_(std::exchange(other.context_, nullptr)) {}
+  Seat& operator=(Seat&&) = delete;
+  ~Seat() {
+    if (context_) context_->websockets.fetch_sub(1);
+  }
+
+ private:
+  explicit Seat(Context& context) : context_(&context) {}
+  Context* context_;
 };
 
 }  // namespace tidegate::session

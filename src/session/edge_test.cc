@@ -298,6 +298,7 @@ TEST_F(WebSocketTest, BothSidesMayCloseAtOnce) {
   ASSERT_TRUE(frame);
   EXPECT_EQ(frame->opcode, 8);
   EXPECT_FALSE(peer.next()) << "one Close, not two";
+  peer.finish();
   stopping.join();
 }
 

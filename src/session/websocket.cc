@@ -70,25 +70,6 @@ std::uint16_t number_of(protocol::CloseCode code) {
   return static_cast<std::uint16_t>(code);
 }
 
-/// One of `connections_max`.
-class Seat {
- public:
-  static std::optional<Seat> take(Context& context) {
-    Seat seat(context);
-    if (context.websockets.fetch_add(1) >= context.options.connections_max) return std::nullopt;
-    return seat;
-  }
-  Seat(Seat&& other) noexcept : context_(std::exchange(other.context_, nullptr)) {}
-  Seat& operator=(Seat&&) = delete;
-  ~Seat() {
-    if (context_) context_->websockets.fetch_sub(1);
-  }
-
- private:
-  explicit Seat(Context& context) : context_(&context) {}
-  Context* context_;
-};
-
 /// Everything that an upgraded socket takes over.
 struct Upgrade {
   Socket socket;

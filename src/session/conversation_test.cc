@@ -1,0 +1,85 @@
+// Managed subscribes through a real edge: what is refused, with which code, and what reaches the feed.
+#include "session/testing.h"
+
+namespace tidegate::session::testing {
+namespace {
+
+class ConversationTest : public EdgeTest {
+ protected:
+  ConversationTest() {
+    options.pass_through = false;
+    auth.mode = auth::Options::Mode::none;
+    policy.open = true;
+  }
+  void set_catalogue() {
+    auto table = std::make_shared<query::TableSchema>();
+    table->schema = "public";
+    table->name = "orders";
+    table->relation = 1;
+    query::ColumnSchema id{"id", query::Type::int8, "bigint"};
+    id.not_null = true;
+    table->columns = {id, {"status", query::Type::text, "text"}};
+    table->key = {0};
+    std::vector<std::shared_ptr<const query::TableSchema>> tables{table};
+    edge->set_catalogue(std::make_shared<query::Catalogue>(tables));
+  }
+  static std::string subscribe(const std::string& rest) {
+    return R"({"op":"subscribe","hashId":"q",)" + rest + "}";
+  }
+};
+
+TEST_F(ConversationTest, WithoutACatalogueASubscribeIsUnavailable) {
+  start();
+  auto listener = connect({"tidegate.v1"});
+  listener->client().send_text(subscribe(R"("table":"orders","query":{})"));
+  listener->expect(R"("code":"unavailable")");
+}
+
+TEST_F(ConversationTest, AQueryReachesTheFeedNarrowedAndKeyed) {
+  start();
+  set_catalogue();
+  auto listener = connect({"tidegate.v1"});
+  listener->client().send_text(
+      subscribe(R"("table":"orders","query":{"where":[{"column":"status","op":"=","value":"open"}]})"));
+  const auto ack = listener->next();
+  EXPECT_NE(ack.find(R"("op":"ack","hashId":"q")"), std::string::npos) << ack;
+  const auto command = feed.wait_live(1).at(0);
+  ASSERT_TRUE(command.query);
+  EXPECT_EQ(command.query->table().name, "orders");
+  EXPECT_EQ(command.encoding, protocol::Encoding::v1);
+  EXPECT_NE(command.routing_key.find(command.query->hash().hex()), std::string::npos);
+}
+
+TEST_F(ConversationTest, SqlIsAnotherWayToTheSameQuery) {
+  start();
+  set_catalogue();
+  auto listener = connect({"tidegate.v1"});
+  listener->client().send_text(subscribe(R"("query":{"table":"public.orders"},"table":"orders")"));
+  listener->client().send_text(
+      R"({"op":"subscribe","hashId":"r","sql":"select * from orders where status = $1","params":["open"]})");
+  listener->expect("ack");
+  const auto commands = feed.wait_live(2);
+  EXPECT_NE(commands.at(0).query->hash(), commands.at(1).query->hash());
+}
+
+TEST_F(ConversationTest, RefusalsNameTheirReasonAndKeepTheConnection) {
+  start();
+  set_catalogue();
+  auto listener = connect({"tidegate.v1"});
+  const auto refused = [&](const std::string& rest, std::string_view code) {
+    listener->client().send_text(subscribe(rest));
+    const auto answer = listener->next();
+    EXPECT_NE(answer.find("\"code\":\"" + std::string(code) + "\""), std::string::npos) << rest << answer;
+    EXPECT_NE(answer.find(R"("hashId":"q")"), std::string::npos) << answer;
+  };
+  refused(R"("table":"nothing","query":{})", "unknown_table");
+  refused(R"("table":"orders","query":{"columns":["nope"]})", "bad_query");
+  refused(R"("table":"orders","query":{"table":"others"})", "bad_query");
+  refused(R"("table":"orders","sql":"drop table orders")", "bad_query");
+  refused(R"("table":"orders","queryFbB64":"AAAA")", "bad_query");
+  listener->client().send_text(R"({"op":"ping"})");
+  listener->expect("pong");
+}
+
+}  // namespace
+}  // namespace tidegate::session::testing
