@@ -6,11 +6,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
 namespace tidegate::sqlite {
 namespace {
+
+constexpr std::chrono::milliseconds kAgainMax{64};
 
 unsigned long long inode_of(const std::string& path) {
   struct stat status{};
@@ -40,12 +43,17 @@ void FileWatch::watch_wal() {
 
 void FileWatch::wait(std::chrono::milliseconds wait) {
   watch_wal();
+  if (again_.count() > 0) {
+    wait = std::min(wait, again_);
+    again_ = again_ < kAgainMax ? again_ * 2 : std::chrono::milliseconds(0);
+  }
   std::array<pollfd, 2> files{{{wake_, POLLIN, 0}, {inotify_, POLLIN, 0}}};
   if (poll(files.data(), files.size(), static_cast<int>(wait.count())) <= 0) return;
   std::uint64_t count = 0;
   if (files[0].revents != 0) [[maybe_unused]]
     const auto taken = read(wake_, &count, sizeof count);
   if (files[1].revents == 0) return;
+  again_ = std::chrono::milliseconds(1);
   alignas(inotify_event) std::array<char, 4096> events{};
   ssize_t size = 0;
   while ((size = read(inotify_, events.data(), events.size())) > 0) {

@@ -14,7 +14,9 @@ class FileWatch {
   FileWatch(const FileWatch&) = delete;
   FileWatch& operator=(const FileWatch&) = delete;
 
-  /// Returns when a file was written to, after `wake`, or after `wait`.
+  /// Returns when a file was written to, after `wake`, or after `wait`. A writer writes the `-wal` file,
+  /// perhaps syncs it, and only then makes the commit visible in shared memory, which tells nobody: after an
+  /// event the next waits are short, from 1 ms on, each twice the last, up to 64 ms.
   void wait(std::chrono::milliseconds wait);
   void wake();
   /// Whether the path still names the file of the beginning.
@@ -27,6 +29,7 @@ class FileWatch {
   int inotify_ = -1;
   int wake_ = -1;
   bool wal_watched_ = false;
+  std::chrono::milliseconds again_{0};  ///< the next wait after an event; 0: as long as asked
   unsigned long long inode_ = 0;
 };
 
