@@ -9,8 +9,8 @@
 
 namespace tidegate::app {
 
-/// What ends a process in order: SIGTERM or SIGINT, or a part that can't go on. Made before any thread, so that all of
-/// them block the signals and only `wait` takes them.
+/// What ends a process in order: SIGTERM or SIGINT, or a part that can't go on. Made before any thread, so
+/// that all of them block the signals and only `wait` takes them.
 class Interrupts {
  public:
   Interrupts();
@@ -20,7 +20,8 @@ class Interrupts {
 
   /// Any thread: a part has failed. The first failure counts until it is taken.
   void fail(Error error);
-  /// Waits for a signal (returns ok), a failure (returns it) or the time to be over (`unavailable`, empty message).
+  /// Waits for a signal (returns ok), a failure (returns it) or the time to be over (`unavailable`, empty
+  /// message).
   Status wait(std::optional<std::chrono::milliseconds> timeout = {});
   /// Whether a signal has come.
   [[nodiscard]] bool signalled() const { return signalled_; }

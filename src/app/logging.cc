@@ -36,7 +36,8 @@ std::string line(std::string_view level, std::string_view message, const Logger:
 }  // namespace
 
 Logger::Logger(std::string_view level)
-    : logger_(std::make_shared<spdlog::logger>("tidegate", std::make_shared<spdlog::sinks::stderr_sink_mt>())) {
+    : logger_(
+          std::make_shared<spdlog::logger>("tidegate", std::make_shared<spdlog::sinks::stderr_sink_mt>())) {
   logger_->set_pattern("%v");
   logger_->set_level(spdlog::level::from_str(std::string(level)));
   logger_->flush_on(spdlog::level::trace);

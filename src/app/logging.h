@@ -12,8 +12,8 @@ class logger;
 
 namespace tidegate::app {
 
-/// JSON lines on standard error: `{"time":"…","level":"info","message":"…", <fields>}`. Any thread. Never given row data,
-/// tokens or secrets.
+/// JSON lines on standard error: `{"time":"…","level":"info","message":"…", <fields>}`. Any thread. Never
+/// given row data, tokens or secrets.
 class Logger {
  public:
   using Fields = std::initializer_list<std::pair<std::string_view, std::string>>;

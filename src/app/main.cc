@@ -1,1 +1,50 @@
-int main() { return 0; }
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "app/commands.h"
+
+namespace {
+
+using namespace tidegate;
+
+Status run(app::Process process) {
+  switch (process.settings.command) {
+    case config::Command::serve:
+      return app::serve(process);
+    case config::Command::match:
+      return app::match(process);
+    case config::Command::demo:
+      return app::demo(process);
+    case config::Command::setup:
+      return app::setup(process);
+    case config::Command::token:
+      return app::token(process);
+    case config::Command::tail:
+      return app::tail(process);
+  }
+  return {};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const auto settings = config::load(argc, argv, config::process_environment());
+  if (!settings) {
+    fmt::print(stderr, "tidegate: {}\n", settings.error().message);
+    return 2;
+  }
+  if (!settings->print.empty()) {
+    fmt::print("{}", settings->print);
+    return 0;
+  }
+  app::Interrupts interrupts;
+  metrics::Registry metrics;
+  app::Logger logger(settings->log_level);
+  for (const std::string& warning : settings->warnings) logger.warning(warning);
+  SystemClock time;
+  const Status ended = run({*settings, time, metrics, logger, interrupts});
+  if (ended) return 0;
+  fmt::print(stderr, "tidegate: {}\n", ended.error().message);
+  return 1;
+}

@@ -32,7 +32,12 @@ void Hub::State::on(const feed::Accepted& event) {
     const auto channel = session.traits.v1 ? std::optional(event.channel) : std::nullopt;
     send(session, protocol::ack_message(name, event.query, event.resumed, channel));
   }
-  if (event.unsolicited) probe_.reset();
+  if (event.unsolicited) {
+    probe_.reset();
+    subscription->phase = next_phase(subscription->phase, Trigger::reset);
+    subscription->spool.reset();
+    unlist_unfinished(*subscription);
+  }
   if (!event.resumed) return;
   subscription->place.start_at_cursor(event.after, event.floor, event.fence);
   if (session.traits.pass_through) return;  // an empty snapshot follows, as in the seed

@@ -388,6 +388,24 @@ TEST_F(HubTest, overflow_is_announced_before_the_snapshot_that_replaces) {
   EXPECT_EQ(answers[0], R"({"op":"error","code":"overflow","message":"reset-to-snapshot"})");
 }
 
+TEST_F(HubTest, nothing_is_delivered_between_a_reset_s_ack_and_its_snapshot) {
+  const SessionId session = hub->open({.v1 = true});
+  const SubscriptionId id = live(session, "a");
+  feed::Accepted reset;
+  reset.subscription = id;
+  reset.channel = ChannelId(1);
+  reset.partition = Partition(0);
+  reset.unsolicited = true;
+  hub->on_event(reset);
+  deliver(run(1, 1, {"of the old activation"}));
+  EXPECT_EQ(read(session).size(), 1u) << "the ack alone";
+  snapshot({id}, 5);
+  caught_up(id, 5);
+  read(session);
+  deliver(run(1, 6, {"new"}));
+  EXPECT_EQ(read(session), std::vector<std::string>{"new"});
+}
+
 TEST_F(HubTest, a_refusal_concerns_one_query) {
   const SessionId session = hub->open({});
   const SubscriptionId bad = live(session, "bad", {}, 1, "kb");

@@ -30,18 +30,19 @@ enum class Trigger : std::uint8_t {
   written,    ///< the spool's last part is in the outbox
   caught_up,  ///< nothing is missing any more
   full,       ///< the outbox has no room for the next frame
+  reset,      ///< what the client holds is void: a snapshot follows
 };
-inline constexpr int kTriggers = 5;
+inline constexpr int kTriggers = 6;
 
 /// The whole table: every phase has an answer to every trigger.
 constexpr Phase next_phase(Phase phase, Trigger trigger) {
   using enum Phase;
   constexpr std::array<std::array<Phase, kTriggers>, kPhases> table{{
-      // snapshot, resumed, written, caught_up, full
-      {snapshotting, lagging, pending, pending, pending},                 // pending
-      {snapshotting, snapshotting, lagging, snapshotting, snapshotting},  // snapshotting
-      {snapshotting, lagging, lagging, live, lagging},                    // lagging
-      {snapshotting, live, live, live, lagging},                          // live
+      // snapshot, resumed, written, caught_up, full, reset
+      {snapshotting, lagging, pending, pending, pending, pending},                 // pending
+      {snapshotting, snapshotting, lagging, snapshotting, snapshotting, pending},  // snapshotting
+      {snapshotting, lagging, lagging, live, lagging, pending},                    // lagging
+      {snapshotting, live, live, live, lagging, pending},                          // live
   }};
   return table[static_cast<std::size_t>(phase)][static_cast<std::size_t>(trigger)];
 }

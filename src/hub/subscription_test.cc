@@ -48,6 +48,12 @@ TEST(Phase, a_snapshot_may_come_at_any_time) {
   }
 }
 
+TEST(Phase, a_reset_voids_whatever_was_under_way) {
+  for (Phase phase : {Phase::pending, Phase::snapshotting, Phase::lagging, Phase::live}) {
+    EXPECT_EQ(next_phase(phase, Trigger::reset), Phase::pending);
+  }
+}
+
 // Rule 18: until the stream has passed H, the xid decides and not the LSN.
 TEST(Place, rule_18_a_commit_below_h_that_the_snapshot_does_not_see_is_delivered) {
   Place place(false);

@@ -1,0 +1,42 @@
+#include "app/adapters.h"
+
+#include "postgres/postgres.h"
+#include "sqlite/sqlite.h"
+
+namespace tidegate::app {
+
+bool has_database(const config::Settings& settings) {
+  return settings.database_kind != config::Database::none;
+}
+bool has_kafka(const config::Settings& settings) {
+  return !settings.kafka.brokers.empty();
+}
+
+postgres::Options postgres_options(const config::Settings& settings) {
+  postgres::Options options;
+  options.url = settings.database;
+  options.publication = settings.postgres.publication;
+  options.slot = settings.postgres.slot;
+  options.temporary_slot = !has_kafka(settings);  // rule 28: a durable one only where the log is, too
+  return options;
+}
+
+kafka::Options kafka_options(const config::Settings& settings) {
+  kafka::Options options;
+  options.brokers = settings.kafka.brokers;
+  options.topics = settings.kafka.topics;
+  options.properties.insert(settings.kafka.properties.begin(), settings.kafka.properties.end());
+  return options;
+}
+
+std::unique_ptr<source::Source> make_source(const config::Settings& settings, Clock& clock,
+                                            metrics::Registry& metrics) {
+  if (settings.database_kind == config::Database::sqlite) {
+    sqlite::Options options;
+    options.path = settings.sqlite_path;
+    return sqlite::make_source(options, clock, metrics);
+  }
+  return postgres::make_source(postgres_options(settings), clock, metrics);
+}
+
+}  // namespace tidegate::app

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <memory>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "config/settings.h"
+#include "kafka/options.h"
+#include "log/log.h"
+#include "metrics/metrics.h"
+#include "postgres/options.h"
+#include "registry/registry.h"
+#include "source/source.h"
+
+namespace tidegate::app {
+
+/// What the settings say, as the adapters take it.
+bool has_database(const config::Settings& settings);
+bool has_kafka(const config::Settings& settings);
+postgres::Options postgres_options(const config::Settings& settings);
+kafka::Options kafka_options(const config::Settings& settings);
+
+/// The database of the settings; there must be one.
+std::unique_ptr<source::Source> make_source(const config::Settings& settings, Clock& clock,
+                                            metrics::Registry& metrics);
+
+}  // namespace tidegate::app

@@ -1,0 +1,100 @@
+#include "app/gateway.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <mutex>
+#include <utility>
+
+namespace tidegate::app {
+namespace {
+
+constexpr std::chrono::seconds kRetry{1};
+
+}  // namespace
+
+Routes status_routes(Process process, std::function<Status()> ready) {
+  Routes routes;
+  routes["/healthz"] = [](const session::HttpRequest&) {
+    return session::HttpAnswer{200, "text/plain", "ok\n"};
+  };
+  routes["/readyz"] = [ready = std::move(ready)](const session::HttpRequest&) {
+    const Status status = ready();
+    if (status) return session::HttpAnswer{200, "text/plain", "ready\n"};
+    return session::HttpAnswer{503, "text/plain", "not ready: " + status.error().message + "\n"};
+  };
+  routes["/metrics"] = [process](const session::HttpRequest&) {
+    return session::HttpAnswer{200, "text/plain; version=0.0.4", process.metrics.text()};
+  };
+  return routes;
+}
+
+Gateway::Gateway(Process process, Routes extra_routes) : process_(process) {
+  Routes routes = status_routes(process, [this] { return ready(); });
+  routes.merge(extra_routes);
+  session::Parts parts{process.clock, process.metrics,
+                       [this](feed::Command command) { return post(std::move(command)); }, std::move(routes)};
+  const config::Settings& settings = process.settings;
+  edge_ = std::make_unique<session::Edge>(std::move(parts), settings.session, settings.hub, settings.auth,
+                                          settings.policy);
+}
+
+Gateway::~Gateway() {
+  stop();
+}
+
+bool Gateway::post(feed::Command command) {
+  const std::shared_lock lock(mutex_);
+  return backend_ && backend_->post(std::move(command));
+}
+
+Status Gateway::ready() const {
+  const std::shared_lock lock(mutex_);
+  return backend_ ? backend_->ready() : Status(Error{Fault::unavailable, "starting"});
+}
+
+Status Gateway::listen() {
+  if (Status started = edge_->start(); !started) return started;
+  const std::string& host = process_.settings.session.address;
+  const bool brackets = host.find(':') != std::string::npos;
+  process_.logger.info(fmt::format("listening on {}:{}", brackets ? "[" + host + "]" : host, edge_->port()));
+  return {};
+}
+
+Status Gateway::start_backend() {
+  auto backend = std::make_shared<Backend>(
+      process_, edge_->ports(), [this](auto catalogue) { edge_->set_catalogue(std::move(catalogue)); });
+  if (Status started = backend->start(); !started) return started;
+  const std::unique_lock lock(mutex_);
+  backend_ = std::move(backend);
+  return {};
+}
+
+Status Gateway::run() {
+  std::string last;
+  for (;;) {
+    const Status started = start_backend();
+    if (started) break;
+    if (started.error().fault != Fault::unavailable) return started;
+    if (last != started.error().message)
+      process_.logger.warning("waiting", {{"reason", started.error().message}});
+    last = started.error().message;
+    const Status waited = process_.interrupts.wait(kRetry);
+    if (waited) return {};
+    if (!waited.error().message.empty()) return waited;
+  }
+  process_.logger.info("ready");
+  return process_.interrupts.wait();
+}
+
+void Gateway::stop() {
+  edge_->stop();
+  std::shared_ptr<Backend> backend;
+  {
+    const std::unique_lock lock(mutex_);
+    backend = std::move(backend_);
+  }
+  if (backend) backend->stop();
+}
+
+}  // namespace tidegate::app

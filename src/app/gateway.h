@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <shared_mutex>
+#include <string>
+
+#include "app/backend.h"
+#include "session/edge.h"
+
+namespace tidegate::app {
+
+using Routes = std::map<std::string, session::HttpHandler>;
+
+/// `/healthz`, `/readyz` and `/metrics`. `ready` is called for each request.
+Routes status_routes(Process process, std::function<Status()> ready);
+
+/// A gateway from its listening socket to its backend. It listens first, so that /healthz and /readyz answer
+/// while the backend waits for its database or its log; a subscribe is answered `unavailable` until then.
+class Gateway {
+ public:
+  Gateway(Process process, Routes extra_routes);
+  ~Gateway();
+  Gateway(const Gateway&) = delete;
+  Gateway& operator=(const Gateway&) = delete;
+
+  /// Binds; the error says why that is impossible.
+  Status listen();
+  /// Starts the backend, again and again while what it needs is unavailable, and then waits for a signal (ok)
+  /// or for a failure of a part (its error).
+  Status run();
+  [[nodiscard]] std::uint16_t port() const { return edge_->port(); }
+  /// Drains and closes every connection with 1012, then stops the backend.
+  void stop();
+
+ private:
+  Status start_backend();
+  [[nodiscard]] bool post(feed::Command command);
+  [[nodiscard]] Status ready() const;
+
+  Process process_;
+  mutable std::shared_mutex mutex_;
+  std::shared_ptr<Backend> backend_;  // guarded by mutex_
+  std::unique_ptr<session::Edge> edge_;
+};
+
+/// A gateway until a signal ends it. Where its backend fails in a way that a new start may cure, it starts
+/// anew on the same port. `on_listening` is told the port, each time.
+Status run_gateway(Process process, const Routes& routes,
+                   const std::function<void(std::uint16_t)>& on_listening);
+
+}  // namespace tidegate::app

@@ -1,0 +1,42 @@
+#include <memory>
+#include <utility>
+
+#include "app/adapters.h"
+#include "app/commands.h"
+#include "app/gateway.h"
+#include "kafka/log.h"
+#include "kafka/registry.h"
+
+namespace tidegate::app {
+
+/// One matcher's reign. Any failure ends it, and the process: what restarts it begins a new generation (rule
+/// 4).
+Status match(Process process) {
+  const config::Settings& settings = process.settings;
+  const auto source = make_source(settings, process.clock, process.metrics);
+  auto log = kafka::KafkaLog::open(kafka_options(settings));
+  if (!log) return log.error();
+  auto registry = kafka::KafkaRegistry::open(kafka_options(settings));
+  if (!registry) return registry.error();
+  Matching matching(process, *source, **log, **registry);
+
+  session::Parts parts{process.clock, process.metrics, [](feed::Command) { return false; },
+                       status_routes(process, [&] { return matching.ready(); })};
+  session::Options listening = settings.session;
+  listening.shards = 1;
+  session::Edge edge(std::move(parts), listening, settings.hub, settings.auth, settings.policy);
+  if (Status started = edge.start(); !started) return started;
+  process.logger.info("listening on " + listening.address + ":" + std::to_string(edge.port()));
+
+  Status ended = matching.start();
+  if (ended) {
+    process.logger.info("ready");
+    ended = process.interrupts.wait();
+  }
+  process.logger.info("stopping");
+  matching.stop();
+  edge.stop();
+  return process.interrupts.signalled() ? Status() : ended;
+}
+
+}  // namespace tidegate::app

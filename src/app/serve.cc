@@ -1,0 +1,40 @@
+#include <utility>
+
+#include "app/commands.h"
+#include "app/gateway.h"
+
+namespace tidegate::app {
+namespace {
+
+/// A failure that a new start in the same process may cure: the database or the broker went away, or a slot,
+/// a journal or an identity was replaced. Clients are closed with 1012 and come back for what they missed or
+/// a fresh snapshot.
+bool begins_anew(const Error& error) {
+  return error.fault == Fault::unavailable || error.fault == Fault::lost;
+}
+
+}  // namespace
+
+Status run_gateway(Process process, const Routes& routes,
+                   const std::function<void(std::uint16_t)>& on_listening) {
+  config::Settings settings = process.settings;
+  const Process within{settings, process.clock, process.metrics, process.logger, process.interrupts};
+  for (;;) {
+    Gateway gateway(within, routes);
+    if (Status listening = gateway.listen(); !listening) return listening;
+    settings.session.port = gateway.port();  // a new start in this process is found at the same place
+    if (on_listening) on_listening(gateway.port());
+    const Status ended = gateway.run();
+    process.logger.info("stopping");
+    gateway.stop();
+    if (ended || process.interrupts.signalled()) return {};
+    if (!begins_anew(ended.error())) return ended;
+    process.logger.error("starting anew", {{"reason", ended.error().message}});
+  }
+}
+
+Status serve(Process process) {
+  return run_gateway(process, {}, {});
+}
+
+}  // namespace tidegate::app
