@@ -2,13 +2,17 @@
 
 #include <fmt/format.h>
 
+#include <string>
 #include <utility>
+#include <vector>
 
 namespace tidegate::kafka {
 
 Result<std::unique_ptr<log::Appender>> KafkaAppender::open(const Options& options, const Places& places) {
   std::unique_ptr<KafkaAppender> appender(new KafkaAppender(places));
-  auto producer = Producer::open(options, [raw = appender.get()] { raw->after_answers(); });
+  std::vector<std::string> topics;
+  for (const Places::Topic& topic : places.topics) topics.push_back(topic.name);
+  auto producer = Producer::open(options, topics, [raw = appender.get()] { raw->after_answers(); });
   if (!producer.ok()) return producer.error();
   appender->producer_ = std::move(*producer);
   return std::unique_ptr<log::Appender>(std::move(appender));

@@ -20,7 +20,9 @@ struct Producer::Sent {
   Done done;
 };
 
-Result<std::unique_ptr<Producer>> Producer::open(const Options& options, std::function<void()> after) {
+Result<std::unique_ptr<Producer>> Producer::open(const Options& options,
+                                                 const std::vector<std::string>& topics,
+                                                 std::function<void()> after) {
   std::unique_ptr<Producer> producer(new Producer(options, std::move(after)));
   const std::size_t kilobytes = std::clamp<std::size_t>(options.queue_bytes_max / 1024, 1, 2'097'151);
   auto client =
@@ -35,8 +37,22 @@ Result<std::unique_ptr<Producer>> Producer::open(const Options& options, std::fu
                   {.opaque = producer.get(), .delivered = &Producer::delivered, .failed = &Producer::failed});
   if (!client.ok()) return client.error();
   producer->client_ = std::move(*client);
+  if (Status status = producer->meet(topics); !status.ok()) return status.error();
   producer->thread_ = std::jthread([raw = producer.get()](const std::stop_token& stop) { raw->poll(stop); });
   return producer;
+}
+
+/// A topic that librdkafka first hears of from a record, between its connection and the answer to that
+/// connection's first question, would be asked for only by its timer, a second later.
+Status Producer::meet(const std::vector<std::string>& topics) {
+  for (const std::string& topic : topics) {
+    topics_.emplace_back(rd_kafka_topic_new(client_.get(), topic.c_str(), nullptr));
+    const auto count = partition_count(options_, client_.get(), topic, options_.answer_timeout);
+    if (count.ok()) continue;
+    if (count.error().fault != Fault::unavailable) return count.error();
+    return {};  // the next would only wait as long again
+  }
+  return {};
 }
 
 Producer::~Producer() {

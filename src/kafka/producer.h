@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "base/ids.h"
 #include "kafka/client.h"
@@ -29,8 +30,12 @@ struct Outgoing {
 class Producer {
  public:
   using Done = std::function<void(Result<Offset>)>;
-  /// `after` runs on the producer's thread after every round of answers.
-  static Result<std::unique_ptr<Producer>> open(const Options& options, std::function<void()> after);
+  /// `after` runs on the producer's thread after every round of answers. Asks for `topics`, which are all
+  /// that will be sent to, so that a first record need not wait: `not_found` or `denied` if one is so.
+  /// Brokers that don't answer within `answer_timeout` are no error here; records wait for them.
+  static Result<std::unique_ptr<Producer>> open(const Options& options,
+                                                const std::vector<std::string>& topics,
+                                                std::function<void()> after);
   /// What is not acknowledged yet may or may not be in the log; its `done` is called with an error.
   ~Producer();
   Producer(const Producer&) = delete;
@@ -46,6 +51,7 @@ class Producer {
       : options_(std::move(options)), after_(std::move(after)) {}
   static void delivered(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque);
   static void failed(rd_kafka_t* client, int code, const char* reason, void* opaque);
+  Status meet(const std::vector<std::string>& topics);
   void fail(Error error);
   void poll(const std::stop_token& stop);
 
@@ -55,6 +61,7 @@ class Producer {
   std::optional<Error> failure_;  // guarded by mutex_
   bool closing_ = false;          // the producer's thread, and the destructor after it has ended
   Client client_;
+  std::vector<Owned<rd_kafka_topic_t>> topics_;  // keeps librdkafka's knowledge of them
   std::jthread thread_;
 };
 

@@ -139,7 +139,7 @@ Result<std::unique_ptr<KafkaRegistry>> KafkaRegistry::open(Options options) {
                  "the control topic " + state->topic + " has " + std::to_string(*count) +
                      " partitions, it must have one: delete it and run `tidegate setup --kafka`"};
   }
-  auto producer = Producer::open(options, {});
+  auto producer = Producer::open(options, {state->topic}, {});
   if (!producer.ok()) return producer.error();
   state->producer = std::move(*producer);
   state->options = std::move(options);
