@@ -199,6 +199,12 @@ TEST(Match, NeedsPostgresAndABroker) {
   EXPECT_EQ(settings.command, Command::match);
   EXPECT_EQ(settings.matcher.lease.count(), 5'000);
   EXPECT_EQ(settings.feed.lease.count(), 5'000);
+  EXPECT_EQ(settings.session.address, "127.0.0.1");
+  EXPECT_EQ(settings.session.port, 8081) << "not a gateway's, which may run beside it";
+  const Settings elsewhere =
+      good({"match", "--database", kPostgres, "--kafka", "k:9092", "--listen", "10.0.0.1:90"});
+  EXPECT_EQ(elsewhere.session.address, "10.0.0.1");
+  EXPECT_EQ(elsewhere.session.port, 90);
   bad({"match", "--kafka", "k:9092"}, {"--database:", "type"});
   bad({"match", "--database", "sqlite:x", "--kafka", "k:1"}, {"--database:", "Postgres"});
   bad({"match", "--database", kPostgres}, {"--kafka:", "type"});

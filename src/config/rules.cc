@@ -13,6 +13,7 @@ namespace {
 constexpr std::string_view kSeedBrokers = "localhost:9092";
 constexpr std::string_view kSeedAnswer = "cladbe-ws-gateway";
 constexpr std::string_view kDemoDatabase = "sqlite:demo.db";
+constexpr std::uint16_t kMatchPort = 8081;
 
 Error fault(std::string message) {
   return {Fault::invalid, std::move(message)};
@@ -105,6 +106,10 @@ Status pass_through(const GivenSettings& given, Settings& settings) {
 }
 
 Status gateway(const GivenSettings& given, Settings& settings) {
+  if (settings.feed.unsafe_lsn_fence) {
+    settings.warnings.emplace_back(
+        "--unsafe-lsn-fence: snapshots lose changes on purpose; never outside of a test");
+  }
   fill_address(settings, "127.0.0.1");
   if (settings.auth.mode == auth::Options::Mode::jwt) return need_secret(settings);
   settings.policy.open = true;
@@ -133,7 +138,7 @@ Status demo(const GivenSettings& given, Settings& settings) {
   return gateway(given, settings);
 }
 
-Status match(const GivenSettings& given, const Settings& settings) {
+Status match(const GivenSettings& given, Settings& settings) {
   if (settings.database_kind != Database::postgres) {
     return fault_of(given, "database",
                     "match needs a Postgres: type `--database postgres://user@host/database`");
@@ -142,6 +147,9 @@ Status match(const GivenSettings& given, const Settings& settings) {
     return fault_of(given, "kafka",
                     "match needs a broker: type `--kafka host:9092`; without one `serve` does both");
   }
+  // Beside a gateway on the same machine, both with their defaults.
+  if (!given.contains("listen")) settings.session.port = kMatchPort;
+  fill_address(settings, "127.0.0.1");
   return {};
 }
 

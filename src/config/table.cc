@@ -157,11 +157,12 @@ Setting listen() {
   return {.name = "listen",
           .alias = "WS_PORT",
           .help =
-              "Where clients connect: `address:port`, `[v6]:port`, `:port` for every interface. Port 0 takes "
-              "any.",
-          .fallback = "127.0.0.1:8080; pass-through: every interface, port 8080",
+              "Where clients connect, and for match where its /healthz, /readyz and /metrics are: "
+              "`address:port`, "
+              "`[v6]:port`, `:port` for every interface. Port 0 takes any.",
+          .fallback = "127.0.0.1:8080; match: 127.0.0.1:8081; pass-through: every interface, port 8080",
           .fit = "must be address:port, [v6 address]:port, localhost:port, :port or a port",
-          .commands = kGateway,
+          .commands = kGateway | kMatch,
           .store = [](Settings& settings, const Values& values) {
             const auto value = parse_listen(values.front());
             if (!value) return false;
@@ -287,30 +288,35 @@ Section connections() {
 }
 
 Section queries() {
-  return {"Queries",
-          {bytes("tail-bytes-max", kGateway, "Recent records kept for clients that come back or lag.",
-                 {1 << 20, kTerabyte}, [](auto& s) -> auto& { return s.feed.tail_bytes_max; }),
-           bytes("replay-bytes-max", kServe, "Pass-through: what a resume may read of each partition.",
-                 {0, kTerabyte}, [](auto& s) -> auto& { return s.feed.replay_bytes_max; }),
-           number("snapshot-threads", kGateway, "Snapshots taken at the same time.", {1, 64},
-                  [](auto& s) -> auto& { return s.feed.snapshot_threads; }),
-           bytes("snapshot-bytes-max", kGateway, "A query whose rows are larger is refused.",
-                 {65'536, kTerabyte}, [](auto& s) -> auto& { return s.feed.snapshot_bytes_max; }),
-           duration("snapshot-reuse-ms", kGateway, "A snapshot serves others who ask within so many ms.",
-                    {0, kDay}, [](auto& s) -> auto& { return s.feed.snapshot_reuse; }),
-           duration("linger-ms", kGateway, "A query stays known after its last subscriber, in ms.", {0, kDay},
-                    [](auto& s) -> auto& { return s.feed.linger; }),
-           duration("stale-after-ms", kGateway, "Nothing from upstream for so many ms is told to clients.",
-                    {100, kDay}, [](auto& s) -> auto& { return s.feed.stale_after; }),
-           duration("lease-ms", kMatching,
-                    "The matcher forgets a gateway that is silent for so many ms; the same for both.",
-                    {1'000, kDay}, [](auto& s) -> auto& { return s.feed.lease; }),
-           duration("match-linger-ms", kMatching,
-                    "A query that nobody asks for any more is matched for so many ms.", {0, kDay},
-                    [](auto& s) -> auto& { return s.matcher.linger; }),
-           bytes("diff-bytes-max", kMatching,
-                 "A transaction's change of one query that is larger becomes a new snapshot.",
-                 {900'000, 1 << 30}, [](auto& s) -> auto& { return s.matcher.diff_bytes_max; })}};
+  return {
+      "Queries",
+      {bytes("tail-bytes-max", kGateway, "Recent records kept for clients that come back or lag.",
+             {1 << 20, kTerabyte}, [](auto& s) -> auto& { return s.feed.tail_bytes_max; }),
+       bytes("replay-bytes-max", kServe, "Pass-through: what a resume may read of each partition.",
+             {0, kTerabyte}, [](auto& s) -> auto& { return s.feed.replay_bytes_max; }),
+       number("snapshot-threads", kGateway, "Snapshots taken at the same time.", {1, 64},
+              [](auto& s) -> auto& { return s.feed.snapshot_threads; }),
+       bytes("snapshot-bytes-max", kGateway, "A query whose rows are larger is refused.", {65'536, kTerabyte},
+             [](auto& s) -> auto& { return s.feed.snapshot_bytes_max; }),
+       duration("snapshot-reuse-ms", kGateway, "A snapshot serves others who ask within so many ms.",
+                {0, kDay}, [](auto& s) -> auto& { return s.feed.snapshot_reuse; }),
+       duration("linger-ms", kGateway, "A query stays known after its last subscriber, in ms.", {0, kDay},
+                [](auto& s) -> auto& { return s.feed.linger; }),
+       duration("stale-after-ms", kGateway, "Nothing from upstream for so many ms is told to clients.",
+                {100, kDay}, [](auto& s) -> auto& { return s.feed.stale_after; }),
+       duration("lease-ms", kMatching,
+                "The matcher forgets a gateway that is silent for so many ms; the same for both.",
+                {1'000, kDay}, [](auto& s) -> auto& { return s.feed.lease; }),
+       duration("match-linger-ms", kMatching,
+                "A query that nobody asks for any more is matched for so many ms.", {0, kDay},
+                [](auto& s) -> auto& { return s.matcher.linger; }),
+       toggle(
+           "unsafe-lsn-fence", kServe,
+           "Wrong on purpose: fences snapshots by LSN, which loses changes. Only for the test that shows so.",
+           [](auto& s) -> auto& { return s.feed.unsafe_lsn_fence; }),
+       bytes("diff-bytes-max", kMatching,
+             "A transaction's change of one query that is larger becomes a new snapshot.", {900'000, 1 << 30},
+             [](auto& s) -> auto& { return s.matcher.diff_bytes_max; })}};
 }
 
 Section single_commands() {

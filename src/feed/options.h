@@ -33,6 +33,9 @@ struct Options {
   std::chrono::milliseconds stale_after{5'000};
   /// Pass-through: a replay reads at most this much of each partition, backwards from the end.
   std::size_t replay_bytes_max = 64 << 20;
+  /// Wrong on purpose: fences snapshots by LSN instead of transaction ids, which loses and doubles changes.
+  /// For the test that shows so.
+  bool unsafe_lsn_fence = false;
   /// A gateway's lease (rule 15), renewed at a third.
   std::chrono::milliseconds lease{10'000};
 };

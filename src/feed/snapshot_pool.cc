@@ -27,6 +27,7 @@ class Spooler final : public source::SnapshotSink {
     begun_ = true;
     info_ = info;
     cursor_.fence = info.fence;
+    if (options_.unsafe_lsn_fence) info_.fence.snapshot.reset();
     return !stopping_;
   }
 
