@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <cstdio>
 
@@ -26,6 +27,14 @@ Status run(app::Process process) {
   return {};
 }
 
+/// A connection is a file: as many as the system lets this process have.
+void raise_open_files() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  static_cast<void>(::setrlimit(RLIMIT_NOFILE, &limit));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -38,6 +47,7 @@ int main(int argc, char** argv) {
     fmt::print("{}", settings->print);
     return 0;
   }
+  raise_open_files();
   app::Interrupts interrupts;
   metrics::Registry metrics;
   app::Logger logger(settings->log_level);

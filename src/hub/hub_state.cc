@@ -42,6 +42,7 @@ void Hub::State::close(SessionId id) {
   owner_.check();
   Session& closing = session(id);
   while (!closing.by_name.empty()) forget(*closing.by_name.begin()->second, true);
+  tell_outbox_bytes(closing, 0);
   sessions_.erase(id);
 }
 
@@ -62,6 +63,13 @@ void Hub::State::mark_dirty(Session& session) {
   dirty_.push_back(session.id);
 }
 
+/// Once a session and batch, not once a frame.
+void Hub::State::tell_outbox_bytes(Session& session, std::size_t bytes) {
+  probe_.outbox_bytes(static_cast<std::int64_t>(bytes) -
+                      static_cast<std::int64_t>(session.outbox_bytes_told));
+  session.outbox_bytes_told = bytes;
+}
+
 std::vector<SessionId> Hub::State::take_dirty() {
   std::vector<SessionId> taken;
   taken.swap(dirty_);
@@ -69,6 +77,7 @@ std::vector<SessionId> Hub::State::take_dirty() {
     const auto found = sessions_.find(id);
     if (found == sessions_.end()) return true;
     found->second->dirty = false;
+    tell_outbox_bytes(*found->second, found->second->outbox.bytes());
     return false;
   });
   return taken;
@@ -208,6 +217,7 @@ void Hub::State::unlist_unfinished(Subscription& subscription) {
 
 void Hub::State::written(Session& session) {
   owner_.check();
+  tell_outbox_bytes(session, session.outbox.bytes());
   if (session.unfinished.empty() || session.outbox.bytes() > options_.outbox_bytes_low) return;
   const std::vector<Subscription*> waiting = session.unfinished;  // proceeding may shorten the list
   for (Subscription* subscription : waiting) proceed(*subscription);

@@ -53,6 +53,7 @@ class Hub::State {
   bool follow_existing(Session& session, const SubscribeRequest& request, protocol::Encoding encoding);
   void forget(Subscription& subscription, bool tell_feed);
   void mark_dirty(Session& session);
+  void tell_outbox_bytes(Session& session, std::size_t bytes);
   void join_channel(Subscription& subscription, ChannelId channel);
   void leave_channel(Subscription& subscription);
 

@@ -4,6 +4,7 @@ namespace tidegate::hub {
 
 Probe::Probe(metrics::Registry& registry)
     : subscriptions_(registry.gauge("tidegate_subscriptions", "Subscriptions that are open.")),
+      outbox_bytes_(registry.gauge("tidegate_outbox_bytes", "Bytes that wait to be written to connections.")),
       delivered_(registry.counter("tidegate_frames_delivered_total", "Data frames put into outboxes.")),
       contained_(registry.counter("tidegate_frames_contained_total",
                                   "Data frames that a subscription's snapshot or cursor already held.")),

@@ -13,6 +13,7 @@ class Probe {
   explicit Probe(metrics::Registry& registry);
   void subscribed() { subscriptions_.add(1); }
   void unsubscribed(std::size_t count = 1) { subscriptions_.add(-static_cast<std::int64_t>(count)); }
+  void outbox_bytes(std::int64_t delta) { outbox_bytes_.add(delta); }
   void frames_delivered(std::size_t frames) { delivered_.add(frames); }
   void frames_contained(std::size_t frames) { contained_.add(frames); }
   void lagged() { lagged_.add(); }
@@ -26,6 +27,7 @@ class Probe {
 
  private:
   metrics::Gauge& subscriptions_;
+  metrics::Gauge& outbox_bytes_;
   metrics::Counter& delivered_;
   metrics::Counter& contained_;
   metrics::Counter& lagged_;

@@ -22,6 +22,7 @@ struct Session {
   std::map<std::string, Subscription*, std::less<>> by_name;
   /// Those that wait for room in the outbox: their snapshot goes on, or they ask to catch up.
   std::vector<Subscription*> unfinished;
+  std::size_t outbox_bytes_told = 0;  ///< what the gauge has of this outbox
   bool dirty = false;
   bool debtor = false;
 };
