@@ -114,6 +114,13 @@ void Aside::broken() {
   retry_at_ = now + options_.reconnect_min;
 }
 
+void Aside::disconnect() {
+  connection_.reset();
+  answer_.reset();
+  state_ = State::closed;
+  failing_since_.reset();
+}
+
 std::optional<pollfd> Aside::interest() const {
   if (state_ == State::closed || !connection_) return std::nullopt;
   return pollfd{PQsocket(connection_.get()), events_, 0};

@@ -73,6 +73,7 @@ void Stream::drop_link() {
     const std::lock_guard lock(link_mutex_);
     dropped = std::move(link_);
   }
+  aside_.disconnect();
   assembly_.abandon();
   held_.reset();
 }
@@ -117,7 +118,10 @@ Result<source::StreamEvent> Stream::next(std::chrono::milliseconds wait_for) {
       return event;
     }
     if (terminal_) return *terminal_;
-    if (stopped_) return Error{Fault::unavailable, "the change stream was stopped"};
+    if (stopped_) {
+      aside_.disconnect();
+      return Error{Fault::unavailable, "the change stream was stopped"};
+    }
     if (!link_) {
       if (const Status again = connect_again(deadline); !again) return again.error();
       if (!link_) return source::StreamEvent(source::Idle{});
