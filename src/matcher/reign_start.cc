@@ -76,6 +76,9 @@ Status Reign::decide_epoch() {
                           .slot = parts_.stream.slot(),
                           .partitions = writer_->partitions(),
                           .start_position = parts_.stream.start_position()};
+  if (auto foreign = of_another_database(predecessor_, now); !foreign.empty()) {
+    return Error{Fault::denied, std::move(foreign)};
+  }
   epoch_break_ = breaks_epoch(predecessor_, now);
   if (epoch_break_.empty() && !checkpoints_stand(parts_.log, predecessor_)) {
     epoch_break_ = "the log does not hold what the checkpoints say";

@@ -18,6 +18,17 @@ std::string breaks_epoch(const Predecessor& before, const Circumstances& now) {
   return {};
 }
 
+std::string of_another_database(const Predecessor& before, const Circumstances& now) {
+  if (!before.epoch) return {};
+  const SourceIdentity& theirs = before.epoch->source;
+  if (theirs.system == now.source.system && theirs.database == now.source.database) return {};
+  return "these topics belong to another database: here it is " + now.source.database + " of system " +
+         now.source.system + ", there " + theirs.database + " of system " + theirs.system +
+         ". Give this one topics of its own with --topic NAME; or, where it takes the other's place for "
+         "good, "
+         "delete both topics and run `tidegate setup` again";
+}
+
 bool checkpoints_stand(log::Log& log, const Predecessor& before) {
   std::vector<log::Start> starts;
   for (const auto& [partition, checkpoint] : before.checkpoints) {

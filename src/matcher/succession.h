@@ -29,6 +29,10 @@ struct Circumstances {
 /// not above what was noted as acknowledged (it would have been dropped and made again, with a gap).
 std::string breaks_epoch(const Predecessor& before, const Circumstances& now);
 
+/// Why this matcher has no business at this control topic: it is another database's (rule 29). Empty: it has.
+/// A new timeline of the same database is a new epoch only.
+std::string of_another_database(const Predecessor& before, const Circumstances& now);
+
 /// Whether the noted `progress` records still stand in the log as they were written (else it is another log,
 /// or it lost its end). Reads one record a partition; false also where they can't be read.
 bool checkpoints_stand(log::Log& log, const Predecessor& before);

@@ -48,6 +48,19 @@ TEST(Epoch, IsBrokenByWhateverItIsBoundTo) {
   EXPECT_NE(breaks_epoch(before, circumstances()), "");
 }
 
+TEST(Rule29, TheTopicsOfAnotherDatabaseAreLeftAlone) {
+  EXPECT_EQ(of_another_database(predecessor(), circumstances()), "");
+  EXPECT_EQ(of_another_database({}, circumstances()), "");
+  auto now = circumstances();
+  now.source.timeline = 2;
+  EXPECT_EQ(of_another_database(predecessor(), now), "") << "a failover is the same database";
+  now.source.database = "other";
+  EXPECT_NE(of_another_database(predecessor(), now).find("--topic"), std::string::npos);
+  now = circumstances();
+  now.source.system = "other";
+  EXPECT_NE(of_another_database(predecessor(), now), "");
+}
+
 class SuccessionTest : public testing::Test {
  protected:
   std::unique_ptr<Reign> begin(World& world) {

@@ -57,15 +57,21 @@ std::string key_of(const Reference::Cells& cells) {
 }  // namespace
 
 Reference::Reference(const std::string& url, std::string table) : sql_(url), table_(std::move(table)) {
-  sql_.exec("select pg_create_logical_replication_slot('reference', 'test_decoding')");
+  slot_ = "'reference_" + sql_.value("select current_database()") + "'";
+  sql_.exec("select pg_create_logical_replication_slot(" + slot_ + ", 'test_decoding')");
 }
 
-Reference::~Reference() = default;
+Reference::~Reference() {
+  try {
+    sql_.exec("select pg_drop_replication_slot(" + slot_ + ")");
+  } catch (const rig::SqlError&) {  // the server is gone, or restarted: nothing to tidy
+  }
+}
 
 void Reference::read() {
-  for (const auto& row :
-       sql_.exec("select lsn::text, data from pg_logical_slot_get_changes('reference', null, null, "
-                 "'include-xids', 'true', 'skip-empty-xacts', 'true')")) {
+  for (const auto& row : sql_.exec("select lsn::text, data from pg_logical_slot_get_changes(" + slot_ +
+                                   ", null, null, "
+                                   "'include-xids', 'true', 'skip-empty-xacts', 'true')")) {
     line(row[0].value(), row[1].value());
   }
 }

@@ -27,8 +27,8 @@ class Reference {
     std::vector<Change> changes;
   };
 
-  /// Makes the slot; changes from now on are seen. The table has an integer primary key `id` and REPLICA
-  /// IDENTITY FULL.
+  /// Makes the slot, which goes with the object; changes from now on are seen. The table has an integer
+  /// primary key `id` and REPLICA IDENTITY FULL.
   Reference(const std::string& url, std::string table);
   ~Reference();
   Reference(const Reference&) = delete;
@@ -44,6 +44,7 @@ class Reference {
   void line(const std::string& end_lsn, const std::string& text);
   rig::Sql sql_;
   const std::string table_;
+  std::string slot_;  // quoted
   std::vector<Transaction> transactions_;
   std::optional<Transaction> open_;
 };

@@ -4,7 +4,31 @@
 
 namespace tidegate::test {
 
-Watcher::Watcher(client::Loop& loop, int port, std::string query, std::string frames) : replica_("q", true) {
+namespace {
+
+std::string subscribe_text(const std::string& query, const std::string& frames) {
+  const std::string how = frames.empty() ? "" : R"("frames":")" + frames + R"(",)";
+  return R"({"op":"subscribe","hashId":"q",)" + how + query;
+}
+
+}  // namespace
+
+Watcher::Watcher(client::Loop& loop, int port, std::string query, std::string frames)
+    : loop_(loop), subscribe_(subscribe_text(query, frames)), replica_("q", true) {
+  connect(port);
+}
+
+void Watcher::reconnect(int port) {
+  client_.reset();
+  {
+    const std::lock_guard lock(mutex_);
+    replica_.resubscribed();
+    fault_.clear();
+  }
+  connect(port);
+}
+
+void Watcher::connect(int port) {
   client::Settings settings;
   settings.port = static_cast<std::uint16_t>(port);
   settings.subprotocols = {"tidegate.v1"};
@@ -27,9 +51,13 @@ Watcher::Watcher(client::Loop& loop, int port, std::string query, std::string fr
     const std::lock_guard lock(mutex_);
     fault_ = failure.message + " " + failure.body;
   };
-  client_ = std::make_unique<client::Client>(loop, std::move(settings), std::move(handlers));
-  const std::string how = frames.empty() ? "" : R"("frames":")" + frames + R"(",)";
-  client_->send_text(R"({"op":"subscribe","hashId":"q",)" + how + query + "}");
+  std::string cursor;
+  {
+    const std::lock_guard lock(mutex_);
+    cursor = replica_.cursor_json();
+  }
+  client_ = std::make_unique<client::Client>(loop_, std::move(settings), std::move(handlers));
+  client_->send_text(subscribe_ + (cursor.empty() ? "" : R"(,"cursor":)" + cursor) + "}");
 }
 
 void Watcher::received() {
@@ -72,6 +100,16 @@ client::ReplicaCounts Watcher::counts() const {
 std::map<std::string, std::string> Watcher::rows() const {
   const std::lock_guard lock(mutex_);
   return replica_.rows();
+}
+
+std::optional<protocol::Cursor> Watcher::cursor() const {
+  const std::lock_guard lock(mutex_);
+  return replica_.cursor();
+}
+
+bool Watcher::resumed() const {
+  const std::lock_guard lock(mutex_);
+  return replica_.acknowledged() && replica_.resumed();
 }
 
 std::string Watcher::fault() const {

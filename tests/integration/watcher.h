@@ -33,6 +33,9 @@ class Watcher {
   /// empty.
   Watcher(client::Loop& loop, int port, std::string query, std::string frames);
 
+  /// Cuts the connection and comes back with the cursor that it has; what it holds and its history stay.
+  void reconnect(int port);
+
   /// Waits until what it holds has this fingerprint.
   bool wait_for(std::uint64_t fingerprint, std::chrono::milliseconds timeout);
   /// Waits until it has a whole snapshot.
@@ -40,12 +43,18 @@ class Watcher {
   [[nodiscard]] std::vector<Span> spans() const;
   [[nodiscard]] client::ReplicaCounts counts() const;
   [[nodiscard]] std::map<std::string, std::string> rows() const;
+  [[nodiscard]] std::optional<protocol::Cursor> cursor() const;
+  /// Whether its last `ack` said so.
+  [[nodiscard]] bool resumed() const;
   /// What went wrong with the connection or the query; empty: nothing.
   [[nodiscard]] std::string fault() const;
 
  private:
+  void connect(int port);
   void received();
 
+  client::Loop& loop_;
+  const std::string subscribe_;  // without its end: a cursor may follow
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   client::Replica replica_;  // guarded by mutex_, like what follows

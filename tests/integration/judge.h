@@ -1,0 +1,51 @@
+#pragma once
+
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "integration/reference.h"
+#include "integration/watcher.h"
+#include "integration/workload.h"
+
+namespace tidegate::test {
+
+/// What the reference says of the clients' histories. One fault is one too many.
+struct Verdict {
+  std::size_t snapshots = 0;
+  std::size_t diffs = 0;
+  std::size_t faults = 0;
+  std::string first;  // faults, in words
+  void fault(const std::string& what) {
+    if (faults++ < 10) first += what + "\n";
+  }
+};
+
+/// A client and what its query means.
+struct Watched {
+  RandomQuery query;
+  std::unique_ptr<Watcher> watcher;
+};
+
+/// A client of a random query, with frames of either kind.
+Watched watch_random(client::Loop& loop, int port, std::mt19937& random);
+
+/// Waits until the client holds what the reference ends with, then holds its whole history against the
+/// reference: each snapshot and the state after each diff, and that each change of the result was one diff.
+void judge(const Watched& watched, const Reference& reference, Verdict& verdict);
+
+/// How much is written, and how many clients come meanwhile.
+struct Load {
+  int writers = 4;
+  int transactions = 500;  // each
+  int subscriptions = 200;
+};
+/// Subscribes at random moments while the writers write, on the ports in turn; then judges every client. The
+/// table is there, and empty; the reference's slot must not be.
+Verdict judge_under_load(const std::string& url, const std::vector<int>& ports, const Load& load);
+
+/// A new seed, printed.
+std::uint32_t new_seed();
+
+}  // namespace tidegate::test
