@@ -161,6 +161,23 @@ TEST(Decoder, SurvivesAnyBytes) {
   }
 }
 
+TEST(Decoder, SurvivesBytesThatWereNeverAMessage) {
+  const auto seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed);
+  constexpr std::string_view kKinds = "BCOYRIUDTMwk";
+  for (int i = 0; i < 100'000; ++i) {
+    std::string bytes(random() % 60, '\0');
+    // Small numbers are likelier to be lengths that fit; the kind is mostly one that exists.
+    for (char& byte : bytes) byte = static_cast<char>(random() % 3 == 0 ? random() : random() % 4);
+    if (!bytes.empty() && random() % 8 != 0) bytes[0] = kKinds[random() % kKinds.size()];
+    const auto message = decode_message(bytes);
+    EXPECT_TRUE(message.ok() || message.error().fault == Fault::fatal);
+    const auto frame = decode_frame(bytes);
+    EXPECT_TRUE(frame.ok() || frame.error().fault == Fault::fatal);
+  }
+}
+
 TEST(Decoder, ReadsFrames) {
   const std::string data = "w" + u64(10) + u64(20) + u64(0) + "payload";
   const auto frame = decode_frame(data);

@@ -19,12 +19,14 @@ struct Collected final : source::SnapshotSink {
   }
   bool row(const Row& given) override {
     rows[given[0].value()] = given;
+    if (on_row) on_row();
     return rows.size() < rows_max;
   }
   source::SnapshotInfo info;
   State rows;
   std::size_t rows_max = SIZE_MAX;
   std::function<void()> on_begin;
+  std::function<void()> on_row;
 };
 
 class SnapshotTest : public DatabaseTest {
@@ -208,6 +210,45 @@ TEST_F(SnapshotTest, IsDeniedWhereRowSecurityWouldFilterOrSelectIsMissing) {
   const Error error = error_of(*reader, *query);
   EXPECT_EQ(error.fault, Fault::denied);
   EXPECT_NE(error.message.find("BYPASSRLS"), std::string::npos) << error.message;
+}
+
+TEST_F(SnapshotTest, IsDeniedWithTheGrantToTypeWhereTheRoleMayNotReadTheServersIdentity) {
+  make_orders();
+  sql_->exec(
+      "create role without_identity login; grant select on orders to without_identity; revoke execute on "
+      "function pg_control_system() from public");
+  const auto query = query_of("orders");
+  auto reader = reader_of(options_as("without_identity"));
+  const Error error = error_of(*reader, *query);
+  EXPECT_EQ(error.fault, Fault::denied);
+  EXPECT_NE(error.message.find("GRANT EXECUTE ON FUNCTION pg_catalog.pg_control_system() TO "
+                               "\"without_identity\""),
+            std::string::npos)
+      << error.message;
+  sql_->exec("grant execute on function pg_control_system() to without_identity");
+  Collected sink;
+  EXPECT_TRUE(reader->read(*query, sink).ok()) << "the same reader, after the grant";
+}
+
+TEST_F(SnapshotTest, IsUnavailableWhereItTakesTooLong) {
+  make_orders();
+  sql_->exec("insert into orders select i, repeat('x', 900) from generate_series(1, 30000) i");
+  const auto query = query_of("orders");
+  Options hasty = options();
+  hasty.statement_timeout = 300ms;
+  auto reader = reader_of(hasty);
+  Collected sink;
+  // The sink is slower than the database may take; the server fills the socket and waits, then it is cut off.
+  sink.on_row = [this] { sql_->exec("select pg_sleep(0.01)"); };
+  const Status status = reader->read(*query, sink);
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().fault, Fault::unavailable);
+  EXPECT_NE(status.error().message.find("longer than 300 ms"), std::string::npos) << status.error().message;
+  EXPECT_LT(sink.rows.size(), 30'000u);
+  sql_->exec("delete from orders where id > 10");
+  Collected all;
+  EXPECT_TRUE(reader->read(*query, all).ok()) << "the reader can be used again";
+  EXPECT_EQ(all.rows.size(), 10u);
 }
 
 TEST_F(SnapshotTest, EndsWhereTheSinkHasEnoughAndCanBeUsedAgain) {

@@ -152,6 +152,31 @@ TEST_F(StreamTest, AnnouncesATablesNewShapeAndUsesItFromThenOn) {
   EXPECT_EQ((*transaction.changes[0].new_row)[3], "n");
 }
 
+TEST_F(StreamTest, GivesEachChangeTheShapeOfItsOwnMoment) {
+  make_orders();
+  auto stream = started();
+  sql_->exec(
+      "begin; insert into orders values (1, 'a', 1); alter table orders add column note text default 'd'; "
+      "update orders set note = 'n' where id = 1; alter table orders drop column status; insert into orders "
+      "values (2, 5, 'm'); commit");
+  const auto transaction = read_next<Transaction>(*stream);
+  std::map<std::string, Row> last;
+  for (const auto& change : transaction.changes) {
+    for (const auto* row : {&change.old_row, &change.new_row}) {
+      if (*row) {
+        ASSERT_EQ((*row)->size(), change.table->columns.size());
+      }
+    }
+    if (change.new_row) last[*(*change.new_row)[0]] = *change.new_row;
+  }
+  EXPECT_EQ(transaction.changes.front().table->columns.at(1).name, "status");
+  EXPECT_EQ(*transaction.changes.front().new_row, (Row{"1", "a", "1.00"}));
+  EXPECT_EQ(transaction.changes.back().table->columns.at(1).name, "total");
+  EXPECT_EQ(last["2"], (Row{"2", "5.00", "m"}));
+  EXPECT_EQ(last["1"].size(), 4u);
+  EXPECT_EQ(last["1"].back(), "n");
+}
+
 TEST_F(StreamTest, AnnouncesAKeyThatMovedThoughTheColumnsAreTheSame) {
   make_orders();
   sql_->exec("alter table orders add column other int8 not null default 7");
@@ -327,179 +352,6 @@ TEST_F(StreamTest, WaitsForOpenTransactionsAndSaysSo) {
   Status status = stream->start();
   for (int i = 0; i < 100 && !status; ++i) status = stream->start();
   EXPECT_TRUE(status.ok());
-}
-
-class DurableStreamTest : public StreamTest {
- protected:
-  void SetUp() override {
-    StreamTest::SetUp();
-    make_orders();
-    slot_ = "durable_" + std::to_string(++slots_);
-    sql_->exec("select pg_create_logical_replication_slot('" + slot_ + "', 'pgoutput')");
-  }
-  void TearDown() override {
-    rig::eventually([&] {
-      return sql_->exec("select from pg_replication_slots where active and slot_name = '" + slot_ + "'")
-          .empty();
-    });
-    sql_->exec("select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = '" +
-               slot_ + "'");
-  }
-  [[nodiscard]] Options durable() const {
-    Options options = this->options();
-    options.temporary_slot = false;
-    options.slot = slot_;
-    return options;
-  }
-  std::unique_ptr<source::ChangeStream> started() {
-    auto stream = stream_of(durable());
-    const Status status = stream->start();
-    EXPECT_TRUE(status.ok()) << (status ? "" : status.error().message);
-    return stream;
-  }
-  void cut() {
-    sql_->exec("select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = '" +
-               slot_ + "'");
-  }
-  [[nodiscard]] std::string confirmed() {
-    return sql_->value("select confirmed_flush_lsn from pg_replication_slots where slot_name = '" + slot_ +
-                       "'");
-  }
-  /// The next transaction, through errors that the stream mends by itself.
-  Transaction transaction_after_break(source::ChangeStream& stream) {
-    const auto until = std::chrono::steady_clock::now() + kPatience;
-    while (std::chrono::steady_clock::now() < until) {
-      auto event = stream.next(100ms);
-      if (!event) {
-        EXPECT_EQ(event.error().fault, Fault::unavailable) << event.error().message;
-      } else if (auto* transaction = std::get_if<Transaction>(&*event)) {
-        return std::move(*transaction);
-      }
-    }
-    ADD_FAILURE() << "no transaction came";
-    return {};
-  }
-  /// Ends the server while a stream that confirms nothing is read: it must not need to be killed.
-  void stop_server_under(const Options& options) {
-    auto stream = stream_of(options);
-    ASSERT_TRUE(stream->start().ok());
-    std::atomic<bool> stop{false};
-    std::thread reader([&] {
-      while (!stop) {
-        stream->request_visibility();
-        (void)stream->next(50ms);
-      }
-    });
-    sql_->exec("insert into orders values (1)");
-    sql_.reset();
-    const auto before = std::chrono::steady_clock::now();
-    server_->stop();
-    EXPECT_LT(std::chrono::steady_clock::now() - before, 25s) << "it was killed";
-    stop = true;
-    reader.join();
-    server_->start();
-    sql_ = std::make_unique<rig::Sql>(url_);
-  }
-  static inline int slots_ = 0;
-  std::string slot_;
-};
-
-TEST_F(DurableStreamTest, GivesWholeTransactionsAgainAfterABreak) {
-  auto stream = started();
-  sql_->exec("insert into orders values (1), (2)");
-  const auto first = read_next<Transaction>(*stream);
-  sql_->exec("insert into orders values (3)");
-  const auto second = read_next<Transaction>(*stream);
-  cut();
-  const auto again = transaction_after_break(*stream);
-  EXPECT_EQ(again.lsn, first.lsn);
-  EXPECT_EQ(again.xid, first.xid);
-  EXPECT_EQ(again.changes.size(), 2u);
-  EXPECT_EQ(transaction_after_break(*stream).lsn, second.lsn);
-}
-
-TEST_F(DurableStreamTest, DoesNotGiveAgainWhatWasConfirmedInclusively) {
-  auto stream = started();
-  sql_->exec("insert into orders values (1)");
-  const auto first = read_next<Transaction>(*stream);
-  sql_->exec("insert into orders values (2)");
-  const auto second = read_next<Transaction>(*stream);
-  const std::string before = confirmed();
-  stream->confirm(first.lsn);
-  ASSERT_TRUE(rig::eventually([&] { return confirmed() != before; }));
-  cut();
-  EXPECT_EQ(transaction_after_break(*stream).lsn, second.lsn);
-  stream.reset();
-  ASSERT_TRUE(rig::eventually([&] {
-    return sql_->exec("select from pg_replication_slots where active and slot_name = '" + slot_ + "'")
-        .empty();
-  }));
-  auto later = started();
-  EXPECT_GE(later->start_position(), first.lsn);
-  EXPECT_LT(later->start_position(), second.lsn);
-  EXPECT_EQ(transaction_after_break(*later).lsn, second.lsn);
-}
-
-TEST_F(DurableStreamTest, SurvivesACrashOfTheServer) {
-  auto stream = started();
-  sql_->exec("insert into orders values (1)");
-  const auto first = read_next<Transaction>(*stream);
-  server_->kill();
-  EXPECT_EQ(read_error(*stream).fault, Fault::unavailable);
-  server_->start();
-  sql_ = std::make_unique<rig::Sql>(url_);
-  EXPECT_EQ(transaction_after_break(*stream).lsn, first.lsn);
-}
-
-// Every client that has connected and not said who it is keeps a server from ending, for up to its
-// authentication_timeout. With these two times equal the stream is given up just when the second connection
-// is being made, and that attempt must go with it.
-TEST_F(DurableStreamTest, LeavesNoHalfMadeConnectionThatHoldsUpTheServersShutdown) {
-  Options options = durable();
-  options.aside_patience = options.reconnect_min;
-  stop_server_under(options);
-}
-
-TEST_F(DurableStreamTest, DoesNotHoldUpTheServersShutdown) {
-  Options options = durable();
-  options.aside_patience = 500ms;
-  stop_server_under(options);
-}
-
-TEST_F(DurableStreamTest, IsLostWhereTheSlotIsGone) {
-  auto stream = started();
-  cut();
-  ASSERT_TRUE(rig::eventually([&] {
-    return sql_->exec("select from pg_replication_slots where active and slot_name = '" + slot_ + "'")
-        .empty();
-  }));
-  sql_->exec("select pg_drop_replication_slot('" + slot_ + "')");
-  Error error = read_error(*stream);
-  for (int i = 0; i < 100 && error.fault == Fault::unavailable; ++i) error = read_error(*stream);
-  EXPECT_EQ(error.fault, Fault::lost) << error.message;
-}
-
-TEST_F(DurableStreamTest, IsRefusedWhileAnotherHasTheSlot) {
-  auto stream = started();
-  auto second = stream_of(durable());
-  const Status status = second->start();
-  ASSERT_FALSE(status.ok());
-  EXPECT_EQ(status.error().fault, Fault::unavailable);
-  EXPECT_NE(status.error().message.find("pg_terminate_backend("), std::string::npos)
-      << status.error().message;
-}
-
-TEST_F(DurableStreamTest, AnswersTheServerWhileNobodyReads) {
-  Options options = durable();
-  options.status_interval = 200ms;
-  auto stream = stream_of(options);
-  ASSERT_TRUE(stream->start().ok());
-  const std::string reply =
-      "select coalesce(max(reply_time)::text, '') from pg_stat_replication r join "
-      "pg_replication_slots s on s.active_pid = r.pid where slot_name = '" +
-      slot_ + "'";
-  const std::string first = sql_->value(reply);
-  EXPECT_TRUE(rig::eventually([&] { return sql_->value(reply) != first; }));
 }
 
 TEST_F(StreamTest, NamesTheDatabaseAsTheSnapshotsSideDoes) {

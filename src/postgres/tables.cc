@@ -1,6 +1,7 @@
 #include "postgres/tables.h"
 
 #include <fmt/format.h>
+#include <libpq-fe.h>
 
 #include <algorithm>
 #include <map>
@@ -202,11 +203,17 @@ Result<std::optional<TableDescription>> describe_table(Connection& connection, c
 Result<SourceIdentity> read_identity(Connection& connection) {
   // The WAL file's name carries the timeline of now; the control file's is the last checkpoint's.
   const auto rows = connection.query(
-      "select current_database(), pg_is_in_recovery(), current_user, "
-      "case when has_function_privilege('pg_control_system()', 'EXECUTE') "
-      "then (select system_identifier::text from pg_control_system()) end, "
+      "select current_database(), pg_is_in_recovery(), "
+      "(select system_identifier::text from pg_control_system()), "
       "case when not pg_is_in_recovery() then substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) "
       "end");
+  if (!rows && connection.failure().sqlstate == "42501") {  // the only one of them that can be withheld
+    const std::string role = PQuser(connection.handle());
+    return Error{Fault::denied,
+                 fmt::format("the role {0} may not read the server's identifier: GRANT EXECUTE ON FUNCTION "
+                             "pg_catalog.pg_control_system() TO {1}",
+                             role, quote_name(role))};
+  }
   if (!rows) return rows.error();
   const Cells& row = rows->at(0);
   if (yes(row[1])) {
@@ -214,14 +221,9 @@ Result<SourceIdentity> read_identity(Connection& connection) {
                  "the database is a replica: give the address of the primary, snapshots must be "
                  "taken there"};
   }
-  if (!row[3]) {
-    return Error{Fault::denied,
-                 fmt::format("the role {0} may not read the server's identifier: GRANT EXECUTE ON FUNCTION "
-                             "pg_catalog.pg_control_system() TO {1}",
-                             row[2].value_or(""), quote_name(row[2].value_or("")))};
-  }
-  const auto timeline = hex_decode(row[4].value_or(""));
-  return SourceIdentity{*row[3], read_big_endian<std::uint32_t>(timeline.value_or("")).value_or(0),
+  const auto timeline = hex_decode(row[3].value_or(""));
+  return SourceIdentity{row[2].value_or(""),
+                        read_big_endian<std::uint32_t>(timeline.value_or("")).value_or(0),
                         row[0].value_or("")};
 }
 

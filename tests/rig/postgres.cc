@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -167,6 +168,23 @@ void PostgresServer::restart(Stop mode) {
 void PostgresServer::restart_with(Settings settings, Stop mode) {
   settings_ = std::move(settings);
   restart(mode);
+}
+
+void PostgresServer::restart_at_xid(std::uint32_t xid) {
+  for (const char* database : {"postgres", "template1"}) Sql(url(database)).exec("vacuum freeze");
+  stop();
+  // The oldest id must lie within 2^31 of the next one; everything older is frozen.
+  run({binaries() + "/pg_resetwal", "-f", "-D", data_, "-x", std::to_string(xid), "-u",
+       std::to_string(xid - 1000)},
+      as_server());
+  // The server expects the piece of its commit log that the id lies in.
+  constexpr std::uint32_t kXidsASegment = 32 * 8192 * 4;
+  char name[8];
+  std::snprintf(name, sizeof name, "%04X", xid / kXidsASegment);
+  const std::string path = data_ + "/pg_xact/" + name;
+  std::ofstream(path) << std::string(kXidsASegment / 4, '\0');
+  give_to_server(path);
+  start();
 }
 
 Sql::Sql(const std::string& url) : connection_(PQconnectdb(url.c_str())) {

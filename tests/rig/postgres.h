@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -49,6 +50,9 @@ class PostgresServer {
   /// SIGKILL to the server and everything that it started.
   void kill();
   void restart(Stop mode = Stop::fast);
+  /// Freezes every row, then restarts with `xid` as the next transaction's 32-bit id: to see a wrap without
+  /// spending two thousand million of them. For a new server; its own autovacuum must be off.
+  void restart_at_xid(std::uint32_t xid);
   /// As before, with other settings.
   void restart_with(Settings settings, Stop mode = Stop::fast);
 

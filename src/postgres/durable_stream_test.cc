@@ -1,0 +1,216 @@
+// Invariants: what was not confirmed comes again after a break, with the same LSNs and xids; what was
+// confirmed does not; a server that ends is never held up.
+#include <atomic>
+#include <thread>
+
+#include "postgres/testing.h"
+
+namespace tidegate::postgres {
+namespace {
+
+using source::Transaction;
+
+class DurableStreamTest : public DatabaseTest {
+ protected:
+  void SetUp() override {
+    DatabaseTest::SetUp();
+    make_orders();
+    slot_ = "durable_" + std::to_string(++slots_);
+    sql_->exec("select pg_create_logical_replication_slot('" + slot_ + "', 'pgoutput')");
+  }
+  void TearDown() override {
+    rig::eventually([&] {
+      return sql_->exec("select from pg_replication_slots where active and slot_name = '" + slot_ + "'")
+          .empty();
+    });
+    sql_->exec("select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = '" +
+               slot_ + "'");
+  }
+  [[nodiscard]] Options durable() const {
+    Options options = this->options();
+    options.temporary_slot = false;
+    options.slot = slot_;
+    return options;
+  }
+  std::unique_ptr<source::ChangeStream> started() {
+    auto stream = stream_of(durable());
+    const Status status = stream->start();
+    EXPECT_TRUE(status.ok()) << (status ? "" : status.error().message);
+    return stream;
+  }
+  void cut() {
+    sql_->exec("select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = '" +
+               slot_ + "'");
+  }
+  [[nodiscard]] std::string confirmed() {
+    return sql_->value("select confirmed_flush_lsn from pg_replication_slots where slot_name = '" + slot_ +
+                       "'");
+  }
+  /// The next transaction, through errors that the stream mends by itself.
+  Transaction transaction_after_break(source::ChangeStream& stream) {
+    const auto until = std::chrono::steady_clock::now() + kPatience;
+    while (std::chrono::steady_clock::now() < until) {
+      auto event = stream.next(100ms);
+      if (!event) {
+        EXPECT_EQ(event.error().fault, Fault::unavailable) << event.error().message;
+      } else if (auto* transaction = std::get_if<Transaction>(&*event)) {
+        return std::move(*transaction);
+      }
+    }
+    ADD_FAILURE() << "no transaction came";
+    return {};
+  }
+  /// Ends the server while a stream that confirms nothing is read: it must not need to be killed.
+  void stop_server_under(const Options& options) {
+    auto stream = stream_of(options);
+    ASSERT_TRUE(stream->start().ok());
+    std::atomic<bool> stop{false};
+    std::thread reader([&] {
+      while (!stop) {
+        stream->request_visibility();
+        (void)stream->next(50ms);
+      }
+    });
+    sql_->exec("insert into orders values (1)");
+    sql_.reset();
+    const auto before = std::chrono::steady_clock::now();
+    server_->stop();
+    EXPECT_LT(std::chrono::steady_clock::now() - before, 25s) << "it was killed";
+    stop = true;
+    reader.join();
+    server_->start();
+    sql_ = std::make_unique<rig::Sql>(url_);
+  }
+  static inline int slots_ = 0;
+  std::string slot_;
+};
+
+TEST_F(DurableStreamTest, GivesWholeTransactionsAgainAfterABreak) {
+  auto stream = started();
+  sql_->exec("insert into orders values (1), (2)");
+  const auto first = read_next<Transaction>(*stream);
+  sql_->exec("insert into orders values (3)");
+  const auto second = read_next<Transaction>(*stream);
+  cut();
+  const auto again = transaction_after_break(*stream);
+  EXPECT_EQ(again.lsn, first.lsn);
+  EXPECT_EQ(again.xid, first.xid);
+  EXPECT_EQ(again.changes.size(), 2u);
+  EXPECT_EQ(transaction_after_break(*stream).lsn, second.lsn);
+}
+
+TEST_F(DurableStreamTest, DoesNotGiveAgainWhatWasConfirmedInclusively) {
+  auto stream = started();
+  sql_->exec("insert into orders values (1)");
+  const auto first = read_next<Transaction>(*stream);
+  sql_->exec("insert into orders values (2)");
+  const auto second = read_next<Transaction>(*stream);
+  const std::string before = confirmed();
+  stream->confirm(first.lsn);
+  ASSERT_TRUE(rig::eventually([&] { return confirmed() != before; }));
+  cut();
+  EXPECT_EQ(transaction_after_break(*stream).lsn, second.lsn);
+  stream.reset();
+  ASSERT_TRUE(rig::eventually([&] {
+    return sql_->exec("select from pg_replication_slots where active and slot_name = '" + slot_ + "'")
+        .empty();
+  }));
+  auto later = started();
+  EXPECT_GE(later->start_position(), first.lsn);
+  EXPECT_LT(later->start_position(), second.lsn);
+  EXPECT_EQ(transaction_after_break(*later).lsn, second.lsn);
+}
+
+TEST_F(DurableStreamTest, SurvivesACrashOfTheServer) {
+  auto stream = started();
+  sql_->exec("insert into orders values (1)");
+  const auto first = read_next<Transaction>(*stream);
+  server_->kill();
+  EXPECT_EQ(read_error(*stream).fault, Fault::unavailable);
+  server_->start();
+  sql_ = std::make_unique<rig::Sql>(url_);
+  EXPECT_EQ(transaction_after_break(*stream).lsn, first.lsn);
+}
+
+// Every client that has connected and not said who it is keeps a server from ending, for up to its
+// authentication_timeout. With these two times equal the stream is given up just when the second connection
+// is being made, and that attempt must go with it.
+TEST_F(DurableStreamTest, LeavesNoHalfMadeConnectionThatHoldsUpTheServersShutdown) {
+  Options options = durable();
+  options.aside_patience = options.reconnect_min;
+  stop_server_under(options);
+}
+
+TEST_F(DurableStreamTest, DoesNotHoldUpTheServersShutdown) {
+  Options options = durable();
+  options.aside_patience = 500ms;
+  stop_server_under(options);
+}
+
+TEST_F(DurableStreamTest, IsLostWhereTheSlotIsGone) {
+  auto stream = started();
+  cut();
+  ASSERT_TRUE(rig::eventually([&] {
+    return sql_->exec("select from pg_replication_slots where active and slot_name = '" + slot_ + "'")
+        .empty();
+  }));
+  sql_->exec("select pg_drop_replication_slot('" + slot_ + "')");
+  Error error = read_error(*stream);
+  for (int i = 0; i < 100 && error.fault == Fault::unavailable; ++i) error = read_error(*stream);
+  EXPECT_EQ(error.fault, Fault::lost) << error.message;
+}
+
+TEST_F(DurableStreamTest, IsRefusedWhileAnotherHasTheSlot) {
+  auto stream = started();
+  auto second = stream_of(durable());
+  const Status status = second->start();
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().fault, Fault::unavailable);
+  EXPECT_NE(status.error().message.find("pg_terminate_backend("), std::string::npos)
+      << status.error().message;
+}
+
+TEST_F(DurableStreamTest, AnswersTheServerWhileNobodyReads) {
+  Options options = durable();
+  options.status_interval = 200ms;
+  auto stream = stream_of(options);
+  ASSERT_TRUE(stream->start().ok());
+  const std::string reply =
+      "select coalesce(max(reply_time)::text, '') from pg_stat_replication r join "
+      "pg_replication_slots s on s.active_pid = r.pid where slot_name = '" +
+      slot_ + "'";
+  const std::string first = sql_->value(reply);
+  EXPECT_TRUE(rig::eventually([&] { return sql_->value(reply) != first; }));
+}
+
+TEST(LostSlot, IsSaidWithTheWayToMendIt) {
+  const rig::PostgresServer server(
+      {{"max_slot_wal_keep_size", "1MB"}, {"min_wal_size", "32MB"}, {"max_wal_size", "32MB"}});
+  rig::Sql sql(server.url());
+  sql.exec(
+      "create table t (id int primary key); alter table t replica identity full; create publication "
+      "tidegate for table t");
+  sql.exec("select pg_create_logical_replication_slot('behind', 'pgoutput')");
+  const std::string status = "select wal_status from pg_replication_slots";
+  for (int i = 0; i < 10 && sql.value(status) != "lost"; ++i) {
+    sql.exec("select pg_logical_emit_message(true, 'x', repeat('x', 1000000))");
+    sql.exec("select pg_switch_wal()");
+    sql.exec("checkpoint");
+  }
+  ASSERT_EQ(sql.value(status), "lost");
+  SystemClock clock;
+  metrics::Registry metrics;
+  Options options;
+  options.url = server.url();
+  options.temporary_slot = false;
+  options.slot = "behind";
+  auto stream = std::move(make_source(options, clock, metrics)->open_stream()).value();
+  const Status started = stream->start();
+  ASSERT_FALSE(started.ok());
+  EXPECT_EQ(started.error().fault, Fault::lost);
+  EXPECT_NE(started.error().message.find("SELECT pg_drop_replication_slot('behind')"), std::string::npos)
+      << started.error().message;
+}
+
+}  // namespace
+}  // namespace tidegate::postgres
