@@ -251,7 +251,7 @@ void Hub::State::ask(Subscription& subscription) {
   list_unfinished(subscription);
   if (subscription.asked || subscription.session.outbox.bytes() > options_.outbox_bytes_low) return;
   // Where the feed's box is full the next write asks again.
-  subscription.asked = to_feed_(feed::CatchUpCommand{subscription.id, subscription.place.after()});
+  subscription.asked = to_feed_(feed::CatchUpCommand{subscription.id, subscription.place.offered()});
 }
 
 }  // namespace tidegate::hub

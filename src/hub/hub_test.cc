@@ -117,6 +117,18 @@ class HubTest : public ::testing::Test {
     return made;
   }
 
+  static std::string part_text(std::uint64_t part) { return std::string(200, static_cast<char>('0' + part)); }
+  /// One part of the transaction with LSN 1: seq is the part + 1.
+  static feed::FrameRun part_of_one(std::uint64_t part, bool last) {
+    feed::FrameRun made = run(1, part + 1, {part_text(part)});
+    auto batch = std::make_shared<feed::FrameBatch>(*made.batch);
+    batch->frames[0].lsn = Lsn(1);
+    batch->frames[0].part = static_cast<std::uint32_t>(part);
+    batch->frames[0].last = last;
+    made.batch = std::move(batch);
+    return made;
+  }
+
   void deliver(const feed::FrameRun& frames) { hub->on_event(feed::Deliver{frames}); }
 
   /// Takes everything from a session's outbox, as the payloads of its frames.
@@ -252,6 +264,43 @@ TEST_F(HubTest, a_lagging_subscription_is_served_in_chunks_and_asks_for_each) {
   EXPECT_EQ(got, 10u);
   deliver(run(1, 11, {"live"}));
   EXPECT_EQ(read(session), std::vector<std::string>{"live"});
+}
+
+// A transaction of several parts, each as large as one answer: the next question goes on behind the part that
+// was offered, else the first part is asked for without end.
+TEST_F(HubTest, c2_rule_5_parts_that_come_in_several_answers_are_got_past) {
+  const SessionId session = hub->open({});
+  const SubscriptionId id = subscribe(session, "a");
+  accept(id);
+  snapshot({id}, 0);
+  read(session);
+  for (std::uint64_t part = 0; part < 4; ++part) {
+    const auto asked = commands_of<feed::CatchUpCommand>();
+    ASSERT_EQ(asked.size(), part + 1);
+    ASSERT_EQ(asked.back().after, FeedSeq(part));
+    caught_up(id, part + 1, {part_of_one(part, part == 3)}, part == 3);
+    EXPECT_EQ(read(session), std::vector<std::string>{part_text(part)});
+  }
+  deliver(run(1, 5, {"live"}));
+  EXPECT_EQ(read(session), std::vector<std::string>{"live"});
+}
+
+// While parts come in answers the client keeps those it has; one that was live and fell behind in the middle
+// begins at the first part again.
+TEST_F(HubTest, rule_5_falling_behind_in_the_middle_of_parts_asks_for_the_first_again) {
+  make({.outbox_bytes_max = 300, .outbox_bytes_low = 100, .outbox_bytes_hard = 1 << 20});
+  const SessionId session = hub->open({});
+  const SubscriptionId id = live(session, "a");
+  commands.clear();
+  for (std::uint64_t part = 0; part < 3; ++part) deliver(part_of_one(part, false));
+  read(session);
+  hub->written(session);
+  ASSERT_EQ(commands_of<feed::CatchUpCommand>().size(), 1u);
+  EXPECT_EQ(commands_of<feed::CatchUpCommand>().back().after, FeedSeq(0));
+  caught_up(id, 1, {part_of_one(0, false)}, false);
+  EXPECT_EQ(read(session), std::vector<std::string>{part_text(0)});
+  hub->written(session);
+  EXPECT_EQ(commands_of<feed::CatchUpCommand>().back().after, FeedSeq(1));
 }
 
 TEST_F(HubTest, rule_18_a_filter_ends_by_passed_only_for_a_live_subscription) {

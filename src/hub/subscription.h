@@ -75,6 +75,10 @@ class Place {
   /// The live stream has passed this LSN; only for a subscription that is live.
   void passed(Lsn lsn);
 
+  /// Where a catch-up goes on: behind what was offered, be it in the middle of a transaction, whose earlier
+  /// parts are in the outbox.
+  [[nodiscard]] FeedSeq offered() const { return seen_; }
+  /// Where whole transactions end.
   [[nodiscard]] FeedSeq after() const { return after_; }
   [[nodiscard]] Lsn floor() const { return floor_; }
   /// Set while the filter is on.
@@ -86,7 +90,7 @@ class Place {
   bool pass_through_;
   bool unfinished_ = false;  // parts of a transaction were offered, its last one not yet
   FeedSeq seen_;             // offered up to here
-  FeedSeq after_;            // whole up to here: where a catch-up starts
+  FeedSeq after_;            // whole up to here: where one that fell behind starts
   Lsn floor_;                // managed: not above it is contained; pass-through: below it
   std::optional<Fence> filter_;
 };
