@@ -49,6 +49,8 @@ class Replica {
   [[nodiscard]] const std::optional<protocol::Cursor>& cursor() const { return cursor_; }
   /// The LSN that the rows are of: the snapshot's, or that of the last diff above it.
   [[nodiscard]] Lsn version() const { return version_; }
+  /// The LSN of the last diff since the snapshot, which may be below the snapshot's own.
+  [[nodiscard]] std::optional<Lsn> last_diff() const { return last_diff_; }
   [[nodiscard]] const ReplicaCounts& counts() const { return counts_; }
   [[nodiscard]] bool acknowledged() const { return acknowledged_; }
   [[nodiscard]] bool resumed() const { return resumed_; }

@@ -71,7 +71,7 @@ void Watcher::received() {
     spans_.push_back(std::move(span));
   } else if (replica_.whole() && replica_.counts().diffs > diffs_) {
     diffs_ = replica_.counts().diffs;
-    spans_.back().diffs.push_back({replica_.version(), fingerprint(replica_.rows())});
+    spans_.back().diffs.push_back({replica_.last_diff().value_or(Lsn()), fingerprint(replica_.rows())});
   }
   changed_.notify_all();
 }
