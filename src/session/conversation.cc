@@ -118,6 +118,7 @@ void Conversation::subscribe_by_key(protocol::Subscribe& subscribe) {
   request.routing_key =
       templated_key(context_.options.key_template, caller_.tenant, subscribe.table, subscribe.hash_id);
   request.hash_id = std::move(subscribe.hash_id);
+  request.frames = subscribe.frames;
   request.resume_from = subscribe.resume_from;
   hub_.subscribe(session_, std::move(request));
 }
