@@ -19,7 +19,7 @@ struct Options {
   std::chrono::milliseconds open_timeout{10'000};   ///< until `open` says that no broker answers
   std::chrono::milliseconds answer_timeout{5'000};  ///< of a single question to the broker
   std::chrono::milliseconds partitions_checked_every{
-      10'000};  ///< by a reader: a changed count is fatal (rule 11)
+      10'000};  ///< by a reader: a changed count is fatal (rule 11), a topic that is gone is lost
 };
 
 }  // namespace tidegate::kafka

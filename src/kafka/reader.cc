@@ -111,9 +111,7 @@ void KafkaReader::note(const rd_kafka_message_t& event) {
   Error error =
       error_of(options_, event.err,
                fmt::format("offset {} of partition {}", positions_[*partition].value(), partition->value()));
-  if (error.fault == Fault::not_found) {
-    error = {Fault::lost, error.message + ": the topic is gone, or was made anew"};
-  }
+  if (error.fault == Fault::not_found) error = lost(*partition, error);
   if (error.fault == Fault::lost || error.fault == Fault::denied)
     faults_.insert_or_assign(*partition, std::move(error));
 }
@@ -134,12 +132,30 @@ Status KafkaReader::count_partitions() {
   counted_ = now;
   for (const Places::Topic& topic : places_.topics) {
     const auto count = partition_count(options_, consumer_->client(), topic.name, kProbe);
+    if (!count.ok() && count.error().fault == Fault::not_found) {
+      gone(topic, count.error());
+      continue;
+    }
     if (!count.ok() || *count == topic.count) continue;  // what is out of reach shows elsewhere
     return Error{Fault::fatal,
                  fmt::format("topic {} has {} partitions now, it had {} at the start: start again",
                              topic.name, *count, topic.count)};
   }
-  return {};
+  return faults();
+}
+
+/// librdkafka itself says so half a minute later at the earliest (topic.metadata.propagation.max.ms).
+void KafkaReader::gone(const Places::Topic& topic, const Error& error) {
+  for (const auto& [partition, position] : positions_) {
+    const std::int32_t of_topic = partition.value() - topic.first;
+    if (of_topic < 0 || of_topic >= topic.count) continue;
+    faults_.insert_or_assign(partition, lost(partition, error));
+  }
+}
+
+Error KafkaReader::lost(Partition partition, const Error& error) {
+  return {Fault::lost, fmt::format("partition {}: {}: the topic is gone, or was made anew", partition.value(),
+                                   error.message)};
 }
 
 }  // namespace tidegate::kafka

@@ -25,6 +25,8 @@ class KafkaReader final : public log::Reader {
  private:
   KafkaReader(Options options, Places places, std::shared_ptr<Consumer> consumer);
   Status count_partitions();
+  void gone(const Places::Topic& topic, const Error& error);
+  static Error lost(Partition partition, const Error& error);
   bool take(Message message, std::size_t bytes_max, log::Batch& batch, std::vector<Message>& kept);
   void note(const rd_kafka_message_t& event);
   [[nodiscard]] std::optional<Partition> number(const rd_kafka_message_t& message) const;

@@ -1,11 +1,16 @@
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <atomic>
+#include <chrono>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/result.h"
 #include "kafka/options.h"
 #include "rig/kafka.h"
 
@@ -18,9 +23,30 @@ inline rig::KafkaBroker& broker() {
   return shared;
 }
 
+/// The shared broker is killed as long as this lives.
+class Outage {
+ public:
+  Outage() { broker().kill(); }
+  ~Outage() { end(); }
+  Outage(const Outage&) = delete;
+  Outage& operator=(const Outage&) = delete;
+  void end() {
+    if (!std::exchange(over_, true)) broker().start();
+  }
+
+ private:
+  bool over_ = false;
+};
+
 inline std::string new_topic() {
   static std::atomic<int> count = 0;
   return "topic-" + std::to_string(++count);
+}
+
+inline std::string created_topic(int partitions = 1, const rig::KafkaBroker::Settings& config = {}) {
+  std::string name = new_topic();
+  broker().create_topic(name, partitions, config);
+  return name;
 }
 
 inline Options options_for(std::vector<std::string> topics) {
@@ -28,6 +54,39 @@ inline Options options_for(std::vector<std::string> topics) {
   options.brokers = broker().brokers();
   options.topics = std::move(topics);
   return options;
+}
+
+/// A port where nobody listens, and little patience.
+inline Options nobody(std::vector<std::string> topics) {
+  Options options;
+  options.brokers = "127.0.0.1:" + std::to_string(rig::free_port());
+  options.topics = std::move(topics);
+  options.open_timeout = std::chrono::milliseconds(400);
+  options.answer_timeout = std::chrono::milliseconds(400);
+  return options;
+}
+
+/// What must have succeeded; an error ends the test.
+template <class T>
+T good(Result<T> result) {
+  if (!result.ok()) throw std::runtime_error(result.error().message);
+  if constexpr (!std::is_void_v<T>) return std::move(*result);
+}
+
+inline double seconds_since(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+/// That an error is of this fault and its text names something.
+inline testing::AssertionResult is(const Error& error, Fault fault, const std::vector<std::string>& names) {
+  if (error.fault != fault) {
+    return testing::AssertionFailure() << "fault " << static_cast<int>(error.fault) << ": " << error.message;
+  }
+  for (const std::string& name : names) {
+    if (error.message.find(name) != std::string::npos) continue;
+    return testing::AssertionFailure() << '"' << error.message << "\" does not say \"" << name << '"';
+  }
+  return testing::AssertionSuccess();
 }
 
 }  // namespace tidegate::kafka
