@@ -100,21 +100,28 @@ Status Backend::start_catalogue() {
   auto tables = catalogue_->read();
   if (!tables) return tables.error();
   process_.logger.info("catalogue read", {{"tables", std::to_string(tables->tables().size())}});
-  on_catalogue_(std::make_shared<const query::Catalogue>(std::move(*tables)));
+  publish(std::move(*tables));
   catalogue_thread_ = std::thread([this] { watch_catalogue(); });
   return {};
 }
 
+void Backend::publish(query::Catalogue tables) {
+  for (const auto& table : tables.tables()) {
+    if (!table->refusal.empty()) {
+      process_.logger.warning("table not served",
+                              {{"table", table->qualified()}, {"reason", table->refusal}});
+    }
+  }
+  known_ = std::make_shared<const query::Catalogue>(std::move(tables));
+  on_catalogue_(known_);
+}
+
 void Backend::watch_catalogue() {
-  query::Catalogue known;
   std::unique_lock lock(mutex_);
   while (!stopped_.wait_for(lock, kCatalogueInterval, [this] { return stopping_; })) {
     lock.unlock();
     auto tables = catalogue_->read();
-    if (tables && !same_tables(known, *tables)) {
-      known = std::move(*tables);
-      on_catalogue_(std::make_shared<const query::Catalogue>(known));
-    }
+    if (tables && !same_tables(*known_, *tables)) publish(std::move(*tables));
     lock.lock();
   }
 }

@@ -74,6 +74,8 @@ class Backend {
  private:
   Status open_parts();
   Status start_catalogue();
+  /// Hands them to the shards, and says in the log which can't be served and what to type.
+  void publish(query::Catalogue tables);
   void watch_catalogue();
 
   Process process_;
@@ -86,6 +88,7 @@ class Backend {
   std::unique_ptr<feed::Feed> feed_;
   std::thread feed_thread_;
   std::unique_ptr<source::CatalogueReader> catalogue_;
+  std::shared_ptr<const query::Catalogue> known_;  // by start, then the catalogue's thread
   std::thread catalogue_thread_;
   std::mutex mutex_;
   std::condition_variable stopped_;
