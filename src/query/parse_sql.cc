@@ -6,13 +6,13 @@
 #include <pg_query.h>
 
 #include <algorithm>
-#include <array>
 #include <memory>
 #include <optional>
 
 #include "base/encoding.h"
 #include "query/json_tree.h"
 #include "query/op.h"
+#include "query/sql_names.h"
 #include "query/utf8.h"
 
 namespace tidegate::query {
@@ -57,69 +57,6 @@ std::string text_of(const Json& node, std::string_view field) {
   return value == nullptr ? std::string() : value->text;
 }
 
-struct Name {
-  std::string_view in_tree;
-  std::string_view in_sql;
-};
-
-template <std::size_t N>
-std::string in_sql(const std::array<Name, N>& names, std::string_view in_tree) {
-  for (const Name& name : names) {
-    if (name.in_tree == in_tree) return std::string(name.in_sql);
-  }
-  return std::string(in_tree);
-}
-
-constexpr std::array<Name, 13> kClauses = {{{"distinctClause", "DISTINCT"},
-                                            {"intoClause", "INTO"},
-                                            {"groupClause", "GROUP BY"},
-                                            {"groupDistinct", "GROUP BY DISTINCT"},
-                                            {"havingClause", "HAVING"},
-                                            {"windowClause", "WINDOW"},
-                                            {"valuesLists", "VALUES"},
-                                            {"sortClause", "ORDER BY"},
-                                            {"limitOffset", "OFFSET"},
-                                            {"limitCount", "LIMIT"},
-                                            {"lockingClause", "FOR UPDATE or FOR SHARE"},
-                                            {"withClause", "WITH"},
-                                            {"larg", "UNION, INTERSECT or EXCEPT"}}};
-
-constexpr std::array<Name, 20> kNodes = {{{"FuncCall", "a function call"},
-                                          {"SubLink", "a subquery"},
-                                          {"RangeSubselect", "a subquery in FROM"},
-                                          {"RangeFunction", "a function in FROM"},
-                                          {"RangeTableSample", "TABLESAMPLE"},
-                                          {"JoinExpr", "JOIN"},
-                                          {"TypeCast", "a cast"},
-                                          {"BooleanTest", "IS TRUE, IS FALSE or IS UNKNOWN"},
-                                          {"CaseExpr", "CASE"},
-                                          {"CoalesceExpr", "COALESCE"},
-                                          {"MinMaxExpr", "GREATEST or LEAST"},
-                                          {"SQLValueFunction", "a function of session or time"},
-                                          {"A_ArrayExpr", "ARRAY"},
-                                          {"A_Indirection", "a subscript or field"},
-                                          {"RowExpr", "a row"},
-                                          {"CollateClause", "COLLATE"},
-                                          {"A_Expr", "an expression"},
-                                          {"A_Const", "a constant"},
-                                          {"ParamRef", "a parameter"},
-                                          {"BoolExpr", "a condition"}}};
-
-constexpr std::array<Name, 14> kExpressions = {{{"AEXPR_OP_ANY", "ANY"},
-                                                {"AEXPR_OP_ALL", "ALL"},
-                                                {"AEXPR_DISTINCT", "IS DISTINCT FROM"},
-                                                {"AEXPR_NOT_DISTINCT", "IS NOT DISTINCT FROM"},
-                                                {"AEXPR_NULLIF", "NULLIF"},
-                                                {"AEXPR_LIKE", "LIKE"},
-                                                {"AEXPR_ILIKE", "ILIKE"},
-                                                {"AEXPR_SIMILAR", "SIMILAR TO"},
-                                                {"AEXPR_BETWEEN", "BETWEEN"},
-                                                {"AEXPR_NOT_BETWEEN", "NOT BETWEEN"},
-                                                {"AEXPR_BETWEEN_SYM", "BETWEEN SYMMETRIC"},
-                                                {"AEXPR_NOT_BETWEEN_SYM", "NOT BETWEEN SYMMETRIC"},
-                                                {"OR_EXPR", "OR"},
-                                                {"NOT_EXPR", "NOT"}}};
-
 Op mirrored(Op op) {
   switch (op) {
     case Op::lt:
@@ -162,7 +99,7 @@ class SelectReader {
 
  private:
   static Error unsupported(const Json& node) {
-    return refused(place_of(node), in_sql(kNodes, kind_of(node)) + " is not supported here");
+    return refused(place_of(node), node_in_sql(kind_of(node)) + " is not supported here");
   }
 
   static Status check_clauses(const Json& select) {
@@ -171,7 +108,7 @@ class SelectReader {
       if (name == "limitOption") continue;  // says nothing without limitCount
       if (name == "op" && value.text == "SETOP_NONE") continue;
       const int place = std::max(place_of(value), 0);
-      return refused(place, in_sql(kClauses, name == "op" ? "larg" : name) + " is not supported");
+      return refused(place, clause_in_sql(name == "op" ? "larg" : name) + " is not supported");
     }
     return {};
   }
@@ -205,7 +142,7 @@ class SelectReader {
       const Json* reference = as(value, "ColumnRef");
       if (reference == nullptr)
         return refused(place_of(*value),
-                       in_sql(kNodes, kind_of(*value)) + " is not supported in the list of columns");
+                       node_in_sql(kind_of(*value)) + " is not supported in the list of columns");
       auto name = read_column(*reference);
       if (!name) return name.error();
       if (*name) {
@@ -258,7 +195,7 @@ class SelectReader {
 
   Status read_boolean(const Json& node, const Json& boolean) {
     const std::string op = text_of(boolean, "boolop");
-    if (op != "AND_EXPR") return refused(place_of(node), in_sql(kExpressions, op) + " is not supported");
+    if (op != "AND_EXPR") return refused(place_of(node), expression_in_sql(op) + " is not supported");
     const Json* terms = boolean.find("args");
     for (std::size_t i = 0; terms != nullptr && i < terms->items.size(); ++i) {
       if (auto status = read_condition(terms->items[i]); !status) return status;
@@ -288,7 +225,7 @@ class SelectReader {
       if (symbol != "=") return refused(place_of(node), "NOT IN is not supported");
       return Op::in;
     }
-    if (kind != "AEXPR_OP") return refused(place_of(node), in_sql(kExpressions, kind) + " is not supported");
+    if (kind != "AEXPR_OP") return refused(place_of(node), expression_in_sql(kind) + " is not supported");
     if (!plain) return refused(place_of(node), "OPERATOR(…) is not supported");
     const auto op = parse_op(symbol);
     if (!op)
@@ -309,8 +246,7 @@ class SelectReader {
     }
     const Json* reference = as(column, "ColumnRef");
     if (reference == nullptr)
-      return refused(place_of(*column),
-                     in_sql(kNodes, kind_of(*column)) + " can't be compared, only a column");
+      return refused(place_of(*column), node_in_sql(kind_of(*column)) + " can't be compared, only a column");
     auto name = read_column(*reference);
     if (!name) return name.error();
     if (!*name) return refused(place_of(node), "* can't be compared");
