@@ -60,6 +60,8 @@ Status Consumer::reachable(std::chrono::milliseconds wait) {
 
 Result<std::pair<Offset, Offset>> Consumer::watermarks(const std::string& name, std::int32_t partition,
                                                        std::chrono::milliseconds timeout) {
+  // The question below waits for minutes on a broker that is down, whatever its timeout; this one keeps it.
+  if (Status status = answers(options_, client_.get(), timeout); !status.ok()) return status.error();
   return query_watermarks(options_, client_.get(), name, partition, timeout);
 }
 

@@ -170,7 +170,6 @@ std::vector<registry::Entry> all(registry::Registry& registry) {
 
 TEST(KafkaRegistry, AfterCompactionTheLastOfEachKeyIsLeftAndWhatEndedIsGone) {
   const std::string topic = created_pair({{"segment.ms", "100"},
-                                          {"segment.bytes", "16384"},
                                           {"min.cleanable.dirty.ratio", "0.01"},
                                           {"max.compaction.lag.ms", "200"},
                                           {"delete.retention.ms", "0"}});

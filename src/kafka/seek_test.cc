@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <random>
 
 #include "kafka/log.h"
@@ -90,8 +91,10 @@ TEST(KafkaSeek, Rule12ItPassesOverGapsAndRecordsWithoutAPlace) {
   const auto reader = good(log->open_reader({{Partition(0), Offset(0)}}));
   std::vector<std::pair<Lsn, Offset>> places;
   while (places.empty() || places.back().first != Lsn(lsn)) {
-    for (const log::Copy& copy : log::read_some(*reader, 1)) {
-      if (copy.headers.lsn) places.emplace_back(*copy.headers.lsn, copy.offset);
+    const auto batch = good(reader->read(log::kPatience, log::kPlenty));
+    ASSERT_FALSE(batch.records.empty());
+    for (const log::Record& record : batch.records) {
+      if (record.headers.lsn) places.emplace_back(*record.headers.lsn, record.offset);
     }
   }
   for (int i = 0; i < 25; ++i) {

@@ -136,21 +136,21 @@ TEST(KafkaSetup, WarnsOfShortRetentionOnly) {
 TEST(KafkaSetup, WarnsOfASingleReplicaInSyncForEitherTopic) {
   const std::string single = made({}, kCompact);
   Said said = check(single);
-  ASSERT_TRUE(said.status.ok());
+  ASSERT_TRUE(said.status.ok()) << said.status.error().message;
   EXPECT_EQ(said.saying("warning: topic " + single + " acknowledges a record when one replica has it"), 1);
   EXPECT_EQ(said.saying("warning: topic " + control_topic(single) + " acknowledges"), 1);
   EXPECT_EQ(said.saying("--add-config min.insync.replicas=2"), 2);
   const std::string safe =
       made({{"min.insync.replicas", "2"}}, {{"cleanup.policy", "compact"}, {"min.insync.replicas", "2"}});
   said = check(safe);
-  ASSERT_TRUE(said.status.ok());
+  ASSERT_TRUE(said.status.ok()) << said.status.error().message;
   EXPECT_EQ(said.saying("warning: "), 0);
 }
 
 TEST(KafkaSetup, WarnsOfAnUncleanElection) {
   const std::string topic = made({{"unclean.leader.election.enable", "true"}}, kCompact);
   const Said said = check(topic);
-  ASSERT_TRUE(said.status.ok());
+  ASSERT_TRUE(said.status.ok()) << said.status.error().message;
   EXPECT_EQ(said.saying("warning: topic " + topic + " may elect a leader that lacks"), 1);
   EXPECT_EQ(said.saying("warning: topic " + control_topic(topic) + " may elect"), 0);
 }

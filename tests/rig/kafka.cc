@@ -84,6 +84,25 @@ void check_topics(const rd_kafka_topic_result_t** results, size_t count) {
   }
 }
 
+/// The broker learns of a new topic a little later than the controller that made it.
+void wait_until_known(rd_kafka_t* handle, const std::string& name, int partitions) {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(kAnswerMs);
+  const std::unique_ptr<rd_kafka_topic_t, decltype(&rd_kafka_topic_destroy)> topic(
+      rd_kafka_topic_new(handle, name.c_str(), nullptr), &rd_kafka_topic_destroy);
+  while (std::chrono::steady_clock::now() < until) {
+    const rd_kafka_metadata_t* metadata = nullptr;
+    if (rd_kafka_metadata(handle, 0, topic.get(), &metadata, kAnswerMs) != RD_KAFKA_RESP_ERR_NO_ERROR)
+      continue;
+    int led = 0;
+    for (int i = 0; metadata->topic_cnt == 1 && i < metadata->topics[0].partition_cnt; ++i) {
+      led += metadata->topics[0].partitions[i].leader >= 0 ? 1 : 0;
+    }
+    rd_kafka_metadata_destroy(metadata);
+    if (led == partitions) return;
+  }
+  throw std::runtime_error("topic " + name + " is not known to the broker");
+}
+
 std::string properties(int port, int controller, const std::string& data,
                        const KafkaBroker::Settings& settings) {
   std::ostringstream out;
@@ -97,6 +116,8 @@ std::string properties(int port, int controller, const std::string& data,
       << "num.partitions=1\noffsets.topic.num.partitions=1\noffsets.topic.replication.factor=1\n"
       << "transaction.state.log.num.partitions=1\ntransaction.state.log.replication.factor=1\n"
       << "transaction.state.log.min.isr=1\ngroup.initial.rebalance.delay.ms=0\n"
+      // A killed broker can't come back before its session is over.
+      << "broker.session.timeout.ms=3000\nbroker.heartbeat.interval.ms=500\n"
       << "controlled.shutdown.enable=false\nlog.cleaner.backoff.ms=200\nlog.retention.check.interval.ms="
          "1000\n";
   for (const auto& [name, value] : settings) out << name << "=" << value << "\n";
@@ -195,6 +216,7 @@ void KafkaBroker::create_topic(const std::string& name, int partitions, const Se
                      count);
       });
   rd_kafka_NewTopic_destroy(topic);
+  wait_until_known(handle.get(), name, partitions);
 }
 
 void KafkaBroker::delete_topic(const std::string& name) {
