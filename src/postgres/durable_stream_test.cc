@@ -160,6 +160,37 @@ TEST_F(DurableStreamTest, IsLostWhereTheSlotIsGone) {
   EXPECT_EQ(error.fault, Fault::lost) << error.message;
 }
 
+// The new slot begins where it was made: what was committed before would be missing without a sign.
+TEST_F(DurableStreamTest, rule_10_is_lost_where_the_slot_was_dropped_and_made_again_behind_its_back) {
+  auto stream = started();
+  sql_->exec("insert into orders values (1)");
+  (void)read_next<Transaction>(*stream);
+  const auto gone = [&] {
+    cut();
+    try {
+      sql_->exec("select pg_drop_replication_slot('" + slot_ + "')");
+      return true;
+    } catch (const std::runtime_error&) {
+      return false;  // it is still active
+    }
+  };
+  ASSERT_TRUE(rig::eventually(gone));
+  sql_->exec("insert into orders values (2)");
+  sql_->exec("select pg_create_logical_replication_slot('" + slot_ + "', 'pgoutput')");
+  sql_->exec("insert into orders values (3)");
+  const auto until = std::chrono::steady_clock::now() + kPatience;
+  while (std::chrono::steady_clock::now() < until) {
+    auto event = stream->next(100ms);
+    if (!event && event.error().fault == Fault::unavailable) continue;
+    if (!event) {
+      EXPECT_EQ(event.error().fault, Fault::lost) << event.error().message;
+      return;
+    }
+    ASSERT_FALSE(std::holds_alternative<Transaction>(*event)) << "as if nothing were missing";
+  }
+  ADD_FAILURE() << "the stream says nothing";
+}
+
 TEST_F(DurableStreamTest, IsRefusedWhileAnotherHasTheSlot) {
   auto stream = started();
   auto second = stream_of(durable());

@@ -49,6 +49,11 @@ Status Stream::take_slot() {
   if (!slot_.empty() && !(identity_ == taken->identity)) {
     return Error{Fault::lost, "the database is another one than before, or was restored or promoted"};
   }
+  if (!slot_.empty() && taken->confirmed > next_byte(position_)) {
+    // Whoever moved it, or dropped it and made it again: what lies between would be missing without a sign
+    // (rule 10).
+    return Error{Fault::lost, "the replication slot " + taken->slot + " begins above what was read of it"};
+  }
   if (slot_.empty()) {
     auto connection = Connection::open(options_);
     if (!connection) return connection.error();
