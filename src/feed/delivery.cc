@@ -63,14 +63,8 @@ class Delivery::Gathering {
   FeedSeq up_to_;
 };
 
-Delivery::Delivery(std::vector<ShardPort> ports, Channels& channels, Tail& tail, Probe& probe,
-                   const Options& options)
-    : ports_(std::move(ports)),
-      channels_(channels),
-      tail_(tail),
-      probe_(probe),
-      options_(options),
-      pending_(ports_.size()) {}
+Delivery::Delivery(std::vector<ShardPort> ports, Tail& tail, Probe& probe, const Options& options)
+    : ports_(std::move(ports)), tail_(tail), probe_(probe), options_(options), pending_(ports_.size()) {}
 
 bool Delivery::add(Channel& channel, Frame frame, std::string_view payload) {
   Wanted wanted;

@@ -18,8 +18,7 @@ namespace tidegate::feed {
 /// when everything is flushed, an answer with `live` and the Delivers after it have neither gap nor overlap.
 class Delivery {
  public:
-  Delivery(std::vector<ShardPort> ports, Channels& channels, Tail& tail, Probe& probe,
-           const Options& options);
+  Delivery(std::vector<ShardPort> ports, Tail& tail, Probe& probe, const Options& options);
 
   /// The seq of the last record that was read.
   [[nodiscard]] FeedSeq now() const { return seq_; }
@@ -57,7 +56,6 @@ class Delivery {
   [[nodiscard]] bool gather(Gathering& gathering, const Channel& channel, std::size_t index) const;
 
   std::vector<ShardPort> ports_;
-  Channels& channels_;
   Tail& tail_;
   Probe& probe_;
   const Options& options_;

@@ -40,7 +40,7 @@ class Feed::State {
         probe_(parts_.metrics),
         channels_(parts_.shards.size()),
         tail_(options_.tail_bytes_max, channels_),
-        delivery_(parts_.shards, channels_, tail_, probe_, options_),
+        delivery_(parts_.shards, tail_, probe_, options_),
         commands_(options_.commands_bytes_max),
         snapshots_(kResultsMax),
         replays_(kResultsMax) {

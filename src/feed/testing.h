@@ -302,7 +302,7 @@ class Stage {
         ADD_FAILURE() << "what was waited for did not come";
         return;
       }
-      std::visit([this](const auto& event) { on(event); }, shard.next());
+      std::visit([this](const auto& event) { this->on(event); }, shard.next());
     }
   }
   void until_live(Follower& follower) {
