@@ -154,6 +154,12 @@ TEST(PassThrough, IsWhatTheSeedsEnvironmentMeans) {
   EXPECT_NE(settings.warnings[0].find("nobody is verified"), std::string::npos);
 }
 
+TEST(PassThrough, ATenantInTheKeyIsAClaim) {
+  const Settings settings = good({"serve", "--key-template", "{tenant}:{hashId}"});
+  ASSERT_EQ(settings.warnings.size(), 2U);
+  EXPECT_NE(settings.warnings[1].find("x-tenant"), std::string::npos);
+}
+
 TEST(PassThrough, CannotVerifyTokens) {
   bad({"serve", "--auth", "jwt"}, {"--auth:", "verifies nobody", "--database"});
 }

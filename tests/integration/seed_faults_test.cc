@@ -355,6 +355,7 @@ TEST_F(SeedFaults, fault_j_what_a_client_claims_to_be_gives_it_nothing) {
 
 TEST_F(SeedFaults, fault_j_with_a_template_records_of_another_tenant_do_not_arrive) {
   const auto gateway = upstream.serve({"--shards", "1", "--key-template", "{tenant}:{table}:{hashId}"});
+  EXPECT_NE(gateway->output().find("x-tenant"), std::string::npos) << "a claim, says the log";
   const auto of = [](const std::string& tenant) {
     client::Settings settings = offering({"json", "bearer.other"});
     if (!tenant.empty()) settings.headers = {{"x-tenant", tenant}};
