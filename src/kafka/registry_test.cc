@@ -88,6 +88,7 @@ TEST(KafkaRegistry, ARecordThatEndsItsKeyIsFollowedByATombstone) {
   std::vector<std::pair<std::string, bool>> read;
   while (read.size() < 4) {
     const auto batch = good(reader->read(log::kPatience, log::kPlenty));
+    ASSERT_FALSE(batch.records.empty());
     for (const log::Record& record : batch.records) read.emplace_back(record.key, record.tombstone);
   }
   const std::string key = control_key(registry::ControlRecord(registration("r", true)));
