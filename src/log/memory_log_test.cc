@@ -80,8 +80,8 @@ TEST(MemoryLog, ABusyPartitionStarvesNoOther) {
   auto reader = std::move(*log.open_reader({{Partition(0), Offset(0)}, {Partition(1), Offset(0)}}));
   bool seen = false;
   for (int reads = 0; reads < 2; ++reads) {
-    for (const Record& record : reader->read(kPatience, 1000)->records)
-      seen = seen || record.value == "quiet";
+    const Batch batch = *reader->read(kPatience, 1000);
+    for (const Record& record : batch.records) seen = seen || record.value == "quiet";
   }
   EXPECT_TRUE(seen);
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/encoding.h"
 #include "metrics/metrics.h"
 #include "rig/process.h"
 #include "sqlite/connection.h"
@@ -103,7 +104,9 @@ class File {
   std::shared_ptr<const query::Query> query(const std::string& table, const std::string& where = "[]") {
     auto catalogue = catalogue_->read();
     EXPECT_TRUE(catalogue.ok());
-    auto parsed = query::parse_json(R"({"table":")" + table + R"(","where":)" + where + "}");
+    std::string name;
+    append_json_string(name, table);
+    auto parsed = query::parse_json(R"({"table":)" + name + R"(,"where":)" + where + "}");
     EXPECT_TRUE(parsed.ok());
     auto bound = query::Query::bind(*parsed, catalogue->find(table));
     EXPECT_TRUE(bound.ok()) << (bound ? "" : bound.error().message);
