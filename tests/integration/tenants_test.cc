@@ -1,0 +1,236 @@
+// C5: no byte of a row reaches a session whose claims do not allow it. Every row carries a marker of its
+// tenant, and every frame that any client got is searched for the markers of others.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <fstream>
+#include <mutex>
+#include <sstream>
+
+#include "client/client.h"
+#include "client/replica.h"
+#include "rig/postgres.h"
+#include "rig/process.h"
+#include "rig/tidegate.h"
+
+namespace tidegate::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::string_view kQuery = R"("sql":"select id, tenant, note from orders")";
+
+/// One connection of one tenant, with every byte that it got.
+class Tenant {
+ public:
+  Tenant(client::Loop& loop, int port, const std::string& token, const std::string& query)
+      : replica_("q", true) {
+    client::Settings settings;
+    settings.port = static_cast<std::uint16_t>(port);
+    settings.subprotocols = {"tidegate.v1"};
+    if (!token.empty()) settings.headers = {{"Authorization", "Bearer " + token}};
+    client::Handlers handlers;
+    handlers.on_text = [this](std::string_view text) {
+      const std::lock_guard lock(mutex_);
+      frames_ += text;
+      replica_.on_text(text);
+    };
+    handlers.on_binary = [this](std::string_view bytes) {
+      const std::lock_guard lock(mutex_);
+      frames_ += bytes;
+      replica_.on_binary(bytes);
+    };
+    handlers.on_error = [this](const client::Failure& failure) {
+      const std::lock_guard lock(mutex_);
+      frames_ += failure.body;
+      http_status_ = failure.http_status;
+    };
+    client_ = std::make_unique<client::Client>(loop, std::move(settings), std::move(handlers));
+    if (!query.empty()) client_->send_text(R"({"op":"subscribe","hashId":"q",)" + query + "}");
+  }
+
+  template <class Condition>
+  bool wait(Condition condition) const {
+    return rig::eventually([&] {
+      const std::lock_guard lock(mutex_);
+      return condition(replica_);
+    });
+  }
+  bool wait_rows(std::size_t count) const {
+    return wait([&](const client::Replica& held) { return held.whole() && held.rows().size() == count; });
+  }
+  bool wait_error(const std::string& code) const {
+    return wait([&](const client::Replica& held) { return held.error_code() == code; });
+  }
+  bool wait_refused() const {
+    return rig::eventually([&] {
+      const std::lock_guard lock(mutex_);
+      return http_status_ == 401;
+    });
+  }
+  [[nodiscard]] std::string frames() const {
+    const std::lock_guard lock(mutex_);
+    return frames_;
+  }
+  [[nodiscard]] bool has(const std::string& bytes) const { return frames().find(bytes) != std::string::npos; }
+  [[nodiscard]] client::Replica held() const {
+    const std::lock_guard lock(mutex_);
+    return replica_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  client::Replica replica_;
+  std::string frames_;
+  int http_status_ = 0;
+  std::unique_ptr<client::Client> client_;
+};
+
+class Tenants : public ::testing::Test {
+ protected:
+  Tenants() : url(server.create_database("shop")), sql(url) {
+    sql.exec("create table orders (id integer primary key, tenant text not null, note text not null)");
+    sql.exec("create table hidden (id integer primary key, note text not null)");
+    sql.exec(
+        "insert into orders select i, case when i % 2 = 0 then 'acme' else 'globex' end, "
+        "case when i % 2 = 0 then 'mark-acme-' else 'mark-globex-' end || i from generate_series(1, 20) i");
+    sql.exec("insert into hidden values (1, 'mark-hidden')");
+    rig::Tidegate setup({"setup", "--database", url}, {}, false);
+    EXPECT_EQ(setup.process().wait(60s), 0) << setup.output();
+    std::ofstream(secret()) << "0123456789abcdef0123456789abcdef";
+    std::ofstream(directory.path() + "/tidegate.toml")
+        << "[[table]]\nname = \"orders\"\ntenant_column = \"tenant\"\n";
+    gateway = std::make_unique<rig::Tidegate>(
+        std::vector<std::string>{"serve", "--database", url, "--auth", "jwt", "--auth-secret-file", secret(),
+                                 "--config", directory.path() + "/tidegate.toml"});
+    gateway->wait_ready();
+  }
+
+  [[nodiscard]] std::string secret() const { return directory.path() + "/secret"; }
+  [[nodiscard]] std::string token(const std::string& tenant) const {
+    rig::Tidegate minted(
+        {"token", "--subject", "someone", "--tenant", tenant, "--auth-secret-file", secret()}, {}, false);
+    EXPECT_EQ(minted.process().wait(20s), 0) << minted.output();
+    std::string first;
+    rig::eventually([&] {
+      std::istringstream words(minted.output());
+      while (words >> first) {
+        if (std::count(first.begin(), first.end(), '.') == 2) return true;
+      }
+      return false;
+    });
+    return first;
+  }
+  std::unique_ptr<Tenant> client(const std::string& tenant, const std::string& query = std::string(kQuery)) {
+    return std::make_unique<Tenant>(loop, gateway->port(), token(tenant), query);
+  }
+
+  rig::TemporaryDirectory directory;
+  rig::PostgresServer server;
+  std::string url;
+  rig::Sql sql;
+  std::unique_ptr<rig::Tidegate> gateway;
+  client::Loop loop;
+};
+
+TEST_F(Tenants, c5_the_same_query_text_gives_each_tenant_its_own_rows_and_changes) {
+  const auto acme = client("acme");
+  const auto globex = client("globex");
+  ASSERT_TRUE(acme->wait_rows(10)) << acme->frames();
+  ASSERT_TRUE(globex->wait_rows(10)) << globex->frames();
+  EXPECT_NE(acme->held().query(), globex->held().query());
+  EXPECT_NE(acme->held().channel(), globex->held().channel());
+  sql.exec("insert into orders values (21, 'globex', 'mark-globex-21'), (22, 'acme', 'mark-acme-22')");
+  ASSERT_TRUE(acme->wait_rows(11));
+  ASSERT_TRUE(globex->wait_rows(11));
+  EXPECT_FALSE(acme->has("mark-globex"));
+  EXPECT_FALSE(globex->has("mark-acme"));
+}
+
+// Rule 25: the old tenant gets a delete with the key alone.
+TEST_F(Tenants, c5_rule_25_a_row_that_moves_to_another_tenant_shows_its_new_values_to_that_one_only) {
+  const auto acme = client("acme");
+  const auto globex = client("globex");
+  ASSERT_TRUE(acme->wait_rows(10));
+  ASSERT_TRUE(globex->wait_rows(10));
+  sql.exec("update orders set tenant = 'globex', note = 'mark-globex-moved' where id = 2");
+  ASSERT_TRUE(acme->wait_rows(9));
+  ASSERT_TRUE(globex->wait_rows(11));
+  EXPECT_FALSE(acme->held().rows().contains("[2]"));
+  EXPECT_NE(globex->held().rows().at("[2]").find("mark-globex-moved"), std::string::npos);
+  sql.exec("update orders set tenant = 'acme', note = 'mark-acme-back' where id = 2");
+  ASSERT_TRUE(acme->wait_rows(10));
+  ASSERT_TRUE(globex->wait_rows(10));
+  // Within one transaction both ways, and the key with it.
+  sql.exec(
+      "begin; update orders set tenant = 'globex', note = 'mark-globex-x', id = 102 where id = 2; "
+      "update orders set tenant = 'acme', note = 'mark-acme-x', id = 202 where id = 102; commit");
+  ASSERT_TRUE(acme->wait([](const client::Replica& held) { return held.rows().contains("[202]"); }));
+  sql.exec("insert into orders values (23, 'globex', 'mark-globex-23')");
+  ASSERT_TRUE(globex->wait_rows(11));
+  EXPECT_FALSE(acme->has("mark-globex"));
+  EXPECT_FALSE(globex->has("mark-acme"));
+  EXPECT_EQ(acme->held().counts().contradictions + globex->held().counts().contradictions, 0u);
+}
+
+TEST_F(Tenants, c5_another_tenant_s_cursor_gets_a_fresh_snapshot_of_one_s_own_rows) {
+  const auto globex = client("globex");
+  ASSERT_TRUE(globex->wait_rows(10));
+  sql.exec("insert into orders values (31, 'globex', 'mark-globex-31')");
+  ASSERT_TRUE(globex->wait_rows(11));
+  const std::string cursor = globex->held().cursor_json();
+  ASSERT_FALSE(cursor.empty());
+  sql.exec("insert into orders values (33, 'globex', 'mark-globex-33')");
+  const auto thief = client("acme", std::string(kQuery) + R"(,"cursor":)" + cursor);
+  ASSERT_TRUE(thief->wait_rows(10)) << thief->frames();
+  EXPECT_FALSE(thief->held().resumed());
+  // The same with one's own query's hash written into it.
+  std::string forged = cursor;
+  const std::string theirs = globex->held().query();
+  ASSERT_NE(forged.find(theirs), std::string::npos);
+  forged.replace(forged.find(theirs), theirs.size(), thief->held().query());
+  const auto forger = client("acme", std::string(kQuery) + R"(,"cursor":)" + forged);
+  ASSERT_TRUE(forger->wait_rows(10)) << forger->frames();
+  EXPECT_FALSE(forger->held().resumed());
+  ASSERT_TRUE(globex->wait_rows(12));
+  EXPECT_FALSE(thief->has("mark-globex"));
+  EXPECT_FALSE(forger->has("mark-globex"));
+}
+
+TEST_F(Tenants, c5_a_condition_on_the_tenant_column_only_narrows) {
+  const auto other = client("acme", R"("sql":"select id, note from orders where tenant = 'globex'")");
+  const auto either =
+      client("acme", R"q("sql":"select id, note from orders where tenant in ('globex', 'acme')")q");
+  ASSERT_TRUE(other->wait_rows(0)) << other->frames();
+  ASSERT_TRUE(either->wait_rows(10)) << either->frames();
+  sql.exec("insert into orders values (41, 'globex', 'mark-globex-41')");
+  sql.exec("update orders set tenant = 'globex', note = 'mark-globex-42' where id = 4");
+  ASSERT_TRUE(either->wait_rows(9));
+  EXPECT_TRUE(other->wait_rows(0));
+  EXPECT_FALSE(other->has("mark-globex"));
+  EXPECT_FALSE(either->has("mark-globex"));
+}
+
+TEST_F(Tenants, c5_c10_tables_without_a_policy_and_unknown_ones_are_answered_alike) {
+  const auto hidden = client("acme", R"("sql":"select id, note from hidden")");
+  const auto unknown = client("acme", R"("sql":"select id, note from nowhere")");
+  EXPECT_TRUE(hidden->wait_error("unknown_table")) << hidden->frames();
+  EXPECT_TRUE(unknown->wait_error("unknown_table")) << unknown->frames();
+  EXPECT_FALSE(hidden->has("mark-hidden"));
+}
+
+TEST_F(Tenants, c5_c10_without_a_good_token_there_is_no_connection) {
+  const Tenant nobody(loop, gateway->port(), "", std::string(kQuery));
+  EXPECT_TRUE(nobody.wait_refused());
+  const std::string good = token("acme");
+  // Another tenant's claims behind this one's signature.
+  const std::string theirs = token("globex");
+  const std::string tampered = theirs.substr(0, theirs.rfind('.')) + good.substr(good.rfind('.'));
+  const Tenant forger(loop, gateway->port(), tampered, std::string(kQuery));
+  EXPECT_TRUE(forger.wait_refused());
+  EXPECT_FALSE(nobody.has("mark-"));
+  EXPECT_FALSE(forger.has("mark-"));
+}
+
+}  // namespace
+}  // namespace tidegate::test
