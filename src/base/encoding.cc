@@ -64,7 +64,8 @@ std::optional<std::string> decode64(std::string_view text, const std::array<std:
       out.push_back(static_cast<char>(group >> bits & 0xff));
     }
   }
-  if ((group & ((1u << bits) - 1)) != 0) return std::nullopt;  // bits left over must be zero: one spelling a value
+  if ((group & ((1u << bits) - 1)) != 0)
+    return std::nullopt;  // bits left over must be zero: one spelling a value
   return out;
 }
 
@@ -74,8 +75,12 @@ std::string QueryHash::hex() const {
   return hex_encode({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
-std::string base64_encode(std::string_view bytes) { return encode64(bytes, kStandard, true); }
-std::string base64url_encode(std::string_view bytes) { return encode64(bytes, kUrl, false); }
+std::string base64_encode(std::string_view bytes) {
+  return encode64(bytes, kStandard, true);
+}
+std::string base64url_encode(std::string_view bytes) {
+  return encode64(bytes, kUrl, false);
+}
 
 std::optional<std::string> base64_decode(std::string_view text) {
   static constexpr auto table = inverse(kStandard);
@@ -125,8 +130,12 @@ std::optional<T> parse_whole(std::string_view text) {
 }
 }  // namespace
 
-std::optional<std::uint64_t> parse_u64(std::string_view text) { return parse_whole<std::uint64_t>(text); }
-std::optional<std::int64_t> parse_i64(std::string_view text) { return parse_whole<std::int64_t>(text); }
+std::optional<std::uint64_t> parse_u64(std::string_view text) {
+  return parse_whole<std::uint64_t>(text);
+}
+std::optional<std::int64_t> parse_i64(std::string_view text) {
+  return parse_whole<std::int64_t>(text);
+}
 
 void append_json_string(std::string& out, std::string_view text) {
   out.push_back('"');
@@ -159,8 +168,8 @@ void append_json_string(std::string& out, std::string_view text) {
 std::string percent_encode(std::string_view text) {
   std::string out;
   for (char c : text) {
-    const bool unreserved = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                            c == '.' || c == '_' || c == '~';
+    const bool unreserved = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                            c == '-' || c == '.' || c == '_' || c == '~';
     if (unreserved) {
       out.push_back(c);
     } else {

@@ -41,8 +41,8 @@ std::optional<T> read_big_endian(std::string_view bytes) {
 std::optional<std::uint64_t> parse_u64(std::string_view text);
 std::optional<std::int64_t> parse_i64(std::string_view text);
 
-/// Appends `text` as a JSON string with its quotes, byte for byte as JavaScript's JSON.stringify would: short escapes
-/// where there are some, other control characters as \u00xx, all else as it is. `text` is UTF-8.
+/// Appends `text` as a JSON string with its quotes, byte for byte as JavaScript's JSON.stringify would: short
+/// escapes where there are some, other control characters as \u00xx, all else as it is. `text` is UTF-8.
 void append_json_string(std::string& out, std::string_view text);
 
 /// Percent-encodes everything but the unreserved characters of RFC 3986 (for routing keys, rule 24).
@@ -54,7 +54,8 @@ QueryHash sha256_128(std::string_view bytes);
 /// 64 random bits from the system, never 0.
 std::uint64_t random_u64();
 
-/// Kafka's murmur2 of a key (the Java client's default partitioner), without the sign bit: `murmur2(key) % count`.
+/// Kafka's murmur2 of a key (the Java client's default partitioner), without the sign bit: `murmur2(key) %
+/// count`.
 std::uint32_t murmur2_positive(std::string_view key);
 
 }  // namespace tidegate

@@ -10,10 +10,11 @@
 
 namespace tidegate {
 
-/// A place in the source's order of commits. Postgres: the LSN at which the commit record begins; SQLite: the journal's
-/// id; pass-through: whatever the `lsn` header says. Positions made of it are *inclusive*: "position L" means that
-/// every transaction with an LSN up to and including L is meant. (Postgres's own positions name the next byte; its
-/// adapter subtracts one. Else a commit record that begins exactly at a snapshot's insert LSN would be dropped.)
+/// A place in the source's order of commits. Postgres: the LSN at which the commit record begins; SQLite: the
+/// journal's id; pass-through: whatever the `lsn` header says. Positions made of it are *inclusive*:
+/// "position L" means that every transaction with an LSN up to and including L is meant. (Postgres's own
+/// positions name the next byte; its adapter subtracts one. Else a commit record that begins exactly at a
+/// snapshot's insert LSN would be dropped.)
 using Lsn = Strong<struct LsnTag, std::uint64_t>;
 
 /// A 64-bit transaction id (Postgres's xid8).
@@ -46,8 +47,8 @@ using SubscriptionId = Strong<struct SubscriptionIdTag, std::uint64_t>;
 /// A connection, unique within its shard.
 using SessionId = Strong<struct SessionIdTag, std::uint64_t>;
 
-/// The number that a gateway's feed gives to every record that it reads: one order over all partitions, from 1, in this
-/// process only.
+/// The number that a gateway's feed gives to every record that it reads: one order over all partitions, from
+/// 1, in this process only.
 using FeedSeq = Strong<struct FeedSeqTag, std::uint64_t>;
 
 /// The first 128 bits of the SHA-256 of a canonical narrowed query (rule 24).

@@ -10,9 +10,10 @@
 
 namespace tidegate {
 
-/// Many producers, one consumer, bounded in bytes. The producer says what an item weighs; above the limit `post`
-/// refuses and the producer decides what that means (its outcome has a name and a counter there). `on_post` wakes a
-/// consumer that waits elsewhere (an eventfd, a reader's wake()); it runs on the producer's thread.
+/// Many producers, one consumer, bounded in bytes. The producer says what an item weighs; above the limit
+/// `post` refuses and the producer decides what that means (its outcome has a name and a counter there).
+/// `on_post` wakes a consumer that waits elsewhere (an eventfd, a reader's wake()); it runs on the producer's
+/// thread.
 template <class T>
 class Mailbox {
  public:
@@ -22,7 +23,8 @@ class Mailbox {
   /// Set before the first post.
   void set_on_post(std::function<void()> on_post) { on_post_ = std::move(on_post); }
 
-  /// Any thread. False, and nothing posted, where the item does not fit. An item above the limit fits an empty box.
+  /// Any thread. False, and nothing posted, where the item does not fit. An item above the limit fits an
+  /// empty box.
   [[nodiscard]] bool post(T item, std::size_t bytes = sizeof(T)) {
     {
       std::lock_guard lock(mutex_);

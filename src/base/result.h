@@ -17,8 +17,8 @@ enum class Fault {
   fatal,        ///< this process must end
 };
 
-/// A fault of the world or of an input, as a value. `message` names what is wrong and, where a person can act, what to
-/// do next; it never holds row data of another principal (rule 22).
+/// A fault of the world or of an input, as a value. `message` names what is wrong and, where a person can
+/// act, what to do next; it never holds row data of another principal (rule 22).
 struct Error {
   Fault fault = Fault::unavailable;
   std::string message;
@@ -28,8 +28,10 @@ struct Error {
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT(google-explicit-constructor)
-  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
+  Result(T value)
+      : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  Result(Error error)
+      : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
 
   [[nodiscard]] bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }

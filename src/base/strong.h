@@ -6,8 +6,8 @@
 
 namespace tidegate {
 
-/// A value of its own type: an Lsn, an Offset and a Xid hold the same integer and don't convert into each other.
-/// Ordered and hashable like its representation; `value()` is the only way out.
+/// A value of its own type: an Lsn, an Offset and a Xid hold the same integer and don't convert into each
+/// other. Ordered and hashable like its representation; `value()` is the only way out.
 template <class Tag, class Rep>
 class Strong {
  public:
@@ -27,5 +27,7 @@ class Strong {
 
 template <class Tag, class Rep>
 struct std::hash<tidegate::Strong<Tag, Rep>> {
-  std::size_t operator()(const tidegate::Strong<Tag, Rep>& id) const noexcept { return std::hash<Rep>{}(id.value()); }
+  std::size_t operator()(const tidegate::Strong<Tag, Rep>& id) const noexcept {
+    return std::hash<Rep>{}(id.value());
+  }
 };

@@ -127,7 +127,7 @@ void Replica::on_error(std::string_view message) {
 void Replica::on_snapshot(std::string_view message) {
   const auto part = number_member(message, "part").value_or(0);
   if (part == 0) {
-    snapshot_.emplace();
+    snapshot_ = Snapshot{};
     parts_.clear();
     next_part_ = 0;
     if (const auto columns = json_member(message, "columns")) {

@@ -216,6 +216,7 @@ void Hub::State::on(const feed::Stale& event) {
 
 void Hub::State::tick() {
   owner_.check();
+  tell_again();
   const Steady now = clock_.steady();
   while (!progress_due_.empty() && progress_due_.front().first <= now) {
     const SessionId id = progress_due_.front().second;

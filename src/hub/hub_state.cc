@@ -132,8 +132,7 @@ void Hub::State::subscribe(Session& session, SubscribeRequest request) {
     if (earlier.names.size() == 1) {
       forget(earlier, true);
     } else {
-      std::erase(earlier.names, request.hash_id);
-      session.by_name.erase(used);
+      leave_name(earlier, used);
     }
   }
   if (session.by_name.size() >= options_.subscriptions_max) {
@@ -170,11 +169,17 @@ void Hub::State::unsubscribe(Session& session, std::string_view name) {
     if (subscription.names.size() == 1) {
       forget(subscription, true);
     } else {
-      std::erase(subscription.names, name);
-      session.by_name.erase(used);
+      leave_name(subscription, used);
     }
   }
   if (session.traits.v1) send(session, protocol::unsubscribed_message(name));
+}
+
+/// The others go on. A snapshot whose parts came under this name begins again under the next.
+void Hub::State::leave_name(Subscription& subscription, Names::iterator used) {
+  if (subscription.names.front() == used->first) subscription.next_tail = 0;
+  std::erase(subscription.names, used->first);
+  subscription.session.by_name.erase(used);
 }
 
 void Hub::State::forget(Subscription& subscription, bool tell_feed) {
@@ -182,9 +187,7 @@ void Hub::State::forget(Subscription& subscription, bool tell_feed) {
   for (const std::string& name : subscription.names) session.by_name.erase(name);
   unlist_unfinished(subscription);
   leave_channel(subscription);
-  // Where the feed's box is full it learns of this late: it then posts to a subscription that is unknown
-  // here.
-  if (tell_feed) static_cast<void>(to_feed_(feed::UnsubscribeCommand{subscription.id}));
+  if (tell_feed) tell(feed::UnsubscribeCommand{subscription.id});
   probe_.unsubscribed();
   subscriptions_.erase(subscription.id);
 }
@@ -250,8 +253,18 @@ void Hub::State::write_snapshot(Subscription& subscription) {
 void Hub::State::ask(Subscription& subscription) {
   list_unfinished(subscription);
   if (subscription.asked || subscription.session.outbox.bytes() > options_.outbox_bytes_low) return;
-  // Where the feed's box is full the next write asks again.
-  subscription.asked = to_feed_(feed::CatchUpCommand{subscription.id, subscription.place.offered()});
+  subscription.asked = true;
+  tell(feed::CatchUpCommand{subscription.id, subscription.place.offered()});
+}
+
+/// What must not be lost where the feed's box is full: it is said again every second. At most two a
+/// subscription wait, and no new one comes while the box is full.
+void Hub::State::tell(feed::Command command) {
+  if (!untold_.empty() || !to_feed_(command)) untold_.push_back(std::move(command));
+}
+
+void Hub::State::tell_again() {
+  while (!untold_.empty() && to_feed_(untold_.front())) untold_.pop_front();
 }
 
 }  // namespace tidegate::hub

@@ -51,7 +51,10 @@ class Hub::State {
 
   Subscription* find(SubscriptionId id);
   bool follow_existing(Session& session, const SubscribeRequest& request, protocol::Encoding encoding);
+  void leave_name(Subscription& subscription, Names::iterator used);
   void forget(Subscription& subscription, bool tell_feed);
+  void tell(feed::Command command);
+  void tell_again();
   void mark_dirty(Session& session);
   void tell_outbox_bytes(Session& session, std::size_t bytes);
   void join_channel(Subscription& subscription, ChannelId channel);
@@ -83,6 +86,7 @@ class Hub::State {
   std::unordered_map<SessionId, std::unique_ptr<Session>> sessions_;
   std::unordered_map<SubscriptionId, std::unique_ptr<Subscription>> subscriptions_;
   std::unordered_map<ChannelId, std::vector<Subscription*>> channels_;
+  std::deque<feed::Command> untold_;  // what the feed's full box refused
   std::vector<SessionId> dirty_;
   std::vector<SessionId> debtors_;
   /// The stream's place in each partition, and the live subscriptions whose filter waits for it.

@@ -443,6 +443,43 @@ TEST_F(HubTest, a_full_feed_is_answered_unavailable_with_a_retry_time) {
   EXPECT_NE(answers[0].find("retry_ms"), std::string::npos);
 }
 
+TEST_F(HubTest, what_a_full_feed_did_not_take_is_said_again) {
+  const SessionId session = hub->open({});
+  const SessionId leaving = hub->open({});
+  const SubscriptionId id = subscribe(session, "a");
+  accept(id);
+  live(leaving, "b");
+  commands.clear();
+  feed_full = true;
+  snapshot({id}, 0);
+  hub->close(leaving);
+  hub->tick();
+  EXPECT_TRUE(commands.empty());
+  feed_full = false;
+  hub->tick();
+  EXPECT_EQ(commands_of<feed::CatchUpCommand>().size(), 1u);
+  EXPECT_EQ(commands_of<feed::UnsubscribeCommand>().size(), 1u);
+}
+
+TEST_F(HubTest, a_snapshot_begins_again_when_the_name_that_it_came_under_leaves) {
+  make({.outbox_bytes_max = 100, .outbox_bytes_low = 50});
+  const SessionId session = hub->open({.v1 = true});
+  const SubscriptionId id = subscribe(session, "one");
+  accept(id);
+  subscribe(session, "two");
+  snapshot({id}, 0, {",\"part\":0" + std::string(200, ' ') + "}", ",\"part\":1}"});
+  read(session);
+  hub->unsubscribe(session, "one");
+  hub->written(session);
+  std::string all;
+  for (int turn = 0; turn < 5; ++turn) {
+    for (const std::string& text : read(session)) all += text + "\n";
+    hub->written(session);
+  }
+  EXPECT_NE(all.find(R"("hashId":"two","part":0)"), std::string::npos) << all;
+  EXPECT_NE(all.find(R"("hashId":"two","part":1)"), std::string::npos) << all;
+}
+
 TEST_F(HubTest, overflow_is_announced_before_the_snapshot_that_replaces) {
   const SessionId session = hub->open({.v1 = false, .pass_through = true});
   const SubscriptionId id = live(session, "a");

@@ -12,6 +12,8 @@
 
 namespace tidegate::hub {
 
+using Names = std::map<std::string, Subscription*, std::less<>>;
+
 /// A connection as the hub sees it: its outbox and its subscriptions.
 struct Session {
   Session(SessionId id_in, SessionTraits traits_in) : id(id_in), traits(traits_in) {}
@@ -19,7 +21,7 @@ struct Session {
   SessionTraits traits;
   Outbox outbox;
   /// By the client's name for it. Two names may share one.
-  std::map<std::string, Subscription*, std::less<>> by_name;
+  Names by_name;
   /// Those that wait for room in the outbox: their snapshot goes on, or they ask to catch up.
   std::vector<Subscription*> unfinished;
   std::size_t outbox_bytes_told = 0;  ///< what the gauge has of this outbox

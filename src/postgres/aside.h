@@ -26,8 +26,9 @@ class Aside {
 
   /// Goes on; a Visibility when one has come.
   std::optional<source::Visibility> step();
-  /// Drops the connection, also one that is being made, since nobody may call `step` for a while: a server that
-  /// shuts down waits for every client that has connected and not said who it is. What was wanted stays wanted.
+  /// Drops the connection, also one that is being made, since nobody may call `step` for a while: a server
+  /// that shuts down waits for every client that has connected and not said who it is. What was wanted stays
+  /// wanted.
   void disconnect();
   /// For poll(); nothing while nothing is under way.
   [[nodiscard]] std::optional<pollfd> interest() const;

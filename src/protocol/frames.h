@@ -8,8 +8,8 @@
 
 namespace tidegate::protocol {
 
-/// How a subscription's data frames look. `raw`: the log's value (subprotocol `json`); `v1`: 32-byte header and value
-/// (subprotocol `tidegate.v1`); `json` and `base64`: text frames (`frames` of the subscribe).
+/// How a subscription's data frames look. `raw`: the log's value (subprotocol `json`); `v1`: 32-byte header
+/// and value (subprotocol `tidegate.v1`); `json` and `base64`: text frames (`frames` of the subscribe).
 enum class Encoding : std::uint8_t { raw, v1, json, base64 };
 inline constexpr int kEncodings = 4;
 
@@ -31,7 +31,8 @@ struct DataHeader {
 };
 inline constexpr std::size_t kDataHeaderSize = 32;
 inline constexpr std::uint32_t kDataFlagLast = 1;
-inline constexpr std::uint32_t kDataFlagsCritical = 0xfffe;  ///< bits 1 to 15: not understood means not applied
+inline constexpr std::uint32_t kDataFlagsCritical =
+    0xfffe;  ///< bits 1 to 15: not understood means not applied
 void append_data_header(std::string& out, const DataHeader& header);
 /// The header of a binary frame's payload; false if it is shorter than one.
 bool read_data_header(std::string_view payload, DataHeader& header);

@@ -69,7 +69,8 @@ class FrameQueue {
   template <class MutableBuffers, class Token>
   auto async_read_some(const MutableBuffers& buffers, Token&& token) {
     return net::async_initiate<Token, void(ErrorStatus, std::size_t)>(
-        [this](auto handler, const MutableBuffers& into) { read(into, std::move(handler)); }, token, buffers);
+        [this](auto handler, const MutableBuffers& into) { this->read(into, std::move(handler)); }, token,
+        buffers);
   }
   template <class ConstBuffers, class Token>
   auto async_write_some(const ConstBuffers& buffers, Token&& token) {
@@ -77,7 +78,7 @@ class FrameQueue {
         [this](auto handler, const ConstBuffers& from) {
           std::string bytes(net::buffer_size(from), '\0');
           net::buffer_copy(net::buffer(bytes.data(), bytes.size()), from);
-          write(std::move(bytes), std::make_unique<PendingOf<decltype(handler)>>(std::move(handler)));
+          this->write(std::move(bytes), std::make_unique<PendingOf<decltype(handler)>>(std::move(handler)));
         },
         token, buffers);
   }

@@ -20,8 +20,8 @@ namespace tidegate::source {
 
 enum class ChangeKind : std::uint8_t { insert, update, remove, truncate };
 
-/// One row's change, as the table's schema of that moment has it. Under REPLICA IDENTITY FULL `old_row` is whole for
-/// update and remove; unchanged TOAST is filled in by the adapter.
+/// One row's change, as the table's schema of that moment has it. Under REPLICA IDENTITY FULL `old_row` is
+/// whole for update and remove; unchanged TOAST is filled in by the adapter.
 struct Change {
   std::shared_ptr<const query::TableSchema> table;
   ChangeKind kind = ChangeKind::insert;
@@ -43,8 +43,8 @@ struct StreamPosition {
   Lsn lsn;
 };
 
-/// The answer to `request_visibility`: which transactions a snapshot taken now sees, and the last LSN (inclusive) that
-/// the server had inserted when it was taken.
+/// The answer to `request_visibility`: which transactions a snapshot taken now sees, and the last LSN
+/// (inclusive) that the server had inserted when it was taken.
 struct Visibility {
   XidSnapshot snapshot;
   Lsn inserted;
@@ -60,20 +60,20 @@ struct Idle {};
 
 using StreamEvent = std::variant<Idle, Transaction, StreamPosition, Visibility, SchemaChanged>;
 
-/// SEAM, part one. The committed changes in commit order. One thread calls; `confirm`, `wake` and `stop` are for any.
-/// Errors of `next`: `unavailable` (the adapter reconnects by itself and goes on; the caller reports and calls again;
-/// whole transactions may come again), `lost` (slot or identity gone: a new epoch), `fatal`.
+/// SEAM, part one. The committed changes in commit order. One thread calls; `confirm`, `wake` and `stop` are
+/// for any. Errors of `next`: `unavailable` (the adapter reconnects by itself and goes on; the caller reports
+/// and calls again; whole transactions may come again), `lost` (slot or identity gone: a new epoch), `fatal`.
 class ChangeStream {
  public:
   virtual ~ChangeStream() = default;
-  /// Takes the slot (or the journal) without handling anything; `identity` is known afterwards. Errors say what the
-  /// operator should type.
+  /// Takes the slot (or the journal) without handling anything; `identity` is known afterwards. Errors say
+  /// what the operator should type.
   virtual Status start() = 0;
   [[nodiscard]] virtual const SourceIdentity& identity() const = 0;
   /// The slot's name; empty where there is none.
   [[nodiscard]] virtual std::string slot() const = 0;
-  /// The position from which the stream starts: everything up to here (inclusive) was confirmed before or precedes the
-  /// slot.
+  /// The position from which the stream starts: everything up to here (inclusive) was confirmed before or
+  /// precedes the slot.
   [[nodiscard]] virtual Lsn start_position() const = 0;
   virtual Result<StreamEvent> next(std::chrono::milliseconds wait) = 0;
   /// Asks for a Visibility event; one is under way at a time, more calls are folded into it. Never blocks.
@@ -100,8 +100,9 @@ class SnapshotSink {
   virtual bool row(const query::Row& row) = 0;
 };
 
-/// SEAM, part two. Reads a query's rows at one exact point (rules 17, 20, 23). One instance a thread; it reconnects by
-/// itself. Errors: `unavailable`, `lost` (the table's shape or the database is another one), `denied`.
+/// SEAM, part two. Reads a query's rows at one exact point (rules 17, 20, 23). One instance a thread; it
+/// reconnects by itself. Errors: `unavailable`, `lost` (the table's shape or the database is another one),
+/// `denied`.
 class SnapshotReader {
  public:
   virtual ~SnapshotReader() = default;

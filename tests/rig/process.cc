@@ -82,7 +82,9 @@ std::optional<int> Process::wait(std::chrono::milliseconds timeout) {
   return exit_code_;
 }
 
-bool Process::running() { return !wait(0ms); }
+bool Process::running() {
+  return !wait(0ms);
+}
 
 std::string Process::output() const {
   std::ifstream file(log_path_);

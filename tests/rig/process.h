@@ -9,8 +9,8 @@
 
 namespace tidegate::rig {
 
-/// A child process of a test: the real thing, started with its output in a file, ended by its process id. It dies with
-/// the test (PR_SET_PDEATHSIG), also when that is killed.
+/// A child process of a test: the real thing, started with its output in a file, ended by its process id. It
+/// dies with the test (PR_SET_PDEATHSIG), also when that is killed.
 class Process {
  public:
   struct Options {
