@@ -73,13 +73,13 @@ Status Gateway::start_backend() {
 Status Gateway::run() {
   std::string last;
   for (;;) {
-    const Status started = start_backend();
+    Status started = start_backend();
     if (started) break;
     if (started.error().fault != Fault::unavailable) return started;
     if (last != started.error().message)
       process_.logger.warning("waiting", {{"reason", started.error().message}});
     last = started.error().message;
-    const Status waited = process_.interrupts.wait(kRetry);
+    Status waited = process_.interrupts.wait(kRetry);
     if (waited) return {};
     if (!waited.error().message.empty()) return waited;
   }

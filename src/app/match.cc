@@ -20,7 +20,7 @@ Status match(Process process) {
   if (!registry) return registry.error();
   Matching matching(process, *source, **log, **registry);
 
-  session::Parts parts{process.clock, process.metrics, [](feed::Command) { return false; },
+  session::Parts parts{process.clock, process.metrics, [](const feed::Command&) { return false; },
                        status_routes(process, [&] { return matching.ready(); })};
   session::Options listening = settings.session;
   listening.shards = 1;
