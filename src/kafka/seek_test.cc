@@ -51,7 +51,9 @@ TEST(KafkaSeek, Rule12OnALongLogItFindsWhatReadingEverythingFinds) {
   const Offset end(static_cast<std::int64_t>(headers.size()));
   EXPECT_EQ(good(log->seek(Partition(0), Generation(99), Lsn(0))), end) << "no such generation yet";
   EXPECT_EQ(good(log->seek(Partition(0), Generation(0), Lsn(1'000'000))), end) << "nothing is above it";
-  EXPECT_EQ(good(log->seek(Partition(0), Generation(0), Lsn(0))), Offset(0));
+  // Not always offset 0: the first record may be one without a place.
+  EXPECT_EQ(good(log->seek(Partition(0), Generation(0), Lsn(0))),
+            log::brute_force(headers, Generation(0), Lsn(0)));
 }
 
 std::string big_endian(std::uint64_t value) {
