@@ -67,6 +67,7 @@ struct Channel {
 
   // Managed.
   std::optional<Activation> activation;  ///< absent: registering
+  Steady enlisted_at;                    ///< when it was last registered anew
   Epoch epoch;                           ///< of the activation
   Partition partition;
   Lsn last_complete;  ///< rule 5: a diff at or below it has been given before

@@ -28,6 +28,7 @@ void Managed::on_command(const SubscribeCommand& command) {
     channel->partition = Partition(static_cast<std::int32_t>(murmur2_positive(command.routing_key) %
                                                              static_cast<std::uint32_t>(parts_.partitions)));
     channel->complete_since = parts_.delivery.now();
+    channel->enlisted_at = parts_.clock.steady();
     parts_.control.enlist(channel->key, command.query->canonical());
   }
   Subscription& added = parts_.channels.subscribe(command, *channel, parts_.clock.steady());
@@ -85,6 +86,7 @@ void Managed::register_anew(Channel& channel, Reset reason) {
   channel.activation.reset();
   channel.last_complete = Lsn();
   reset(channel, reason, std::nullopt);
+  channel.enlisted_at = parts_.clock.steady();
   parts_.control.enlist(channel.key, channel.query->canonical());
 }
 
@@ -205,6 +207,7 @@ void Managed::serve(Channel& channel, const std::vector<SubscriptionId>& waiting
     if (subscription == nullptr || !subscription->pending || subscription->channel != &channel) continue;
     subscription->cursor.reset();
     accept(*subscription);
+    parts_.probe.rows_after(parts_.clock.steady() - subscription->since);
     Channels::place(*subscription);
     served.push_back(id);
   }

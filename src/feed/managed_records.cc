@@ -79,6 +79,7 @@ void Managed::on_active(Channel& channel, const log::Record& record) {
   if (!active || active->query != channel.hash.hex()) return parts_.probe.dropped(Drop::malformed);
   if (channel.activation == active->activation) return;  // another gateway's answer
   const bool again = channel.activation.has_value();
+  if (!again) parts_.probe.active_after(parts_.clock.steady() - channel.enlisted_at);
   channel.activation = active->activation;
   channel.epoch = *record.headers.epoch;
   channel.partition = record.partition;

@@ -69,6 +69,8 @@ TEST_F(ManagedTest, rule_17_the_snapshot_begins_only_when_v_has_reached_r) {
   EXPECT_NE(tail.find(R"("lsn":"100")"), std::string::npos) << tail;
   EXPECT_NE(tail.find(R"("title":"one")"), std::string::npos) << tail;
   EXPECT_NE(tail.find(R"("until":"130")"), std::string::npos) << tail;
+  EXPECT_TRUE(stage.has_metric("tidegate_feed_active_after_milliseconds_count 1")) << stage.metrics.text();
+  EXPECT_TRUE(stage.has_metric("tidegate_feed_rows_after_milliseconds_count 1"));
 }
 
 TEST_F(ManagedTest, rule_17_the_tail_goes_on_before_the_first_diff_above_v) {

@@ -11,6 +11,9 @@ constexpr std::array<const char*, kResets> kResetNames = {
     "closed", "activation", "epoch", "record", "value", "parts", "lease", "log_lost", "tail_lost",
 };
 
+/// Milliseconds.
+const std::vector<double> kWaits = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1'000, 5'000, 30'000};
+
 }  // namespace
 
 Probe::Probe(metrics::Registry& r)
@@ -36,7 +39,11 @@ Probe::Probe(metrics::Registry& r)
       paused_(r.counter("tidegate_feed_paused_total", "Reads put off because a shard could not keep up.")),
       stale_(r.gauge("tidegate_feed_stale", "1 while nothing comes from upstream.")),
       lag_lsn_(r.gauge("tidegate_feed_lag_lsn", "Streamed but not yet visible, in LSN.")),
-      lag_ms_(r.gauge("tidegate_feed_lag_milliseconds", "Age of the last progress or record.")) {
+      lag_ms_(r.gauge("tidegate_feed_lag_milliseconds", "Age of the last progress or record.")),
+      active_after_(r.histogram("tidegate_feed_active_after_milliseconds",
+                                "From a query's registration to its activation here.", kWaits)),
+      rows_after_(r.histogram("tidegate_feed_rows_after_milliseconds",
+                              "From the time when a subscription began to wait to its rows.", kWaits)) {
   for (int i = 0; i < kDrops; ++i) {
     drops_[i] =
         &r.counter("tidegate_feed_dropped_total", "Records read and dropped.", {{"reason", kDropNames[i]}});

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 
 #include "metrics/metrics.h"
@@ -46,6 +47,10 @@ class Probe {
   void delivered(std::uint64_t count) { deliveries_.add(count); }
   void channels(std::size_t count) { channels_.set(static_cast<std::int64_t>(count)); }
   void tail_bytes(std::size_t bytes) { tail_bytes_.set(static_cast<std::int64_t>(bytes)); }
+  /// From the wish for a query to its `active`.
+  void active_after(std::chrono::duration<double, std::milli> time) { active_after_.observe(time.count()); }
+  /// From the time when a subscription began to wait to its rows.
+  void rows_after(std::chrono::duration<double, std::milli> time) { rows_after_.observe(time.count()); }
   void snapshot_taken() { taken_.add(); }
   void snapshot_reused() { reused_.add(); }
   void snapshot_failed() { failed_.add(); }
@@ -79,6 +84,8 @@ class Probe {
   metrics::Gauge& stale_;
   metrics::Gauge& lag_lsn_;
   metrics::Gauge& lag_ms_;
+  metrics::Histogram& active_after_;
+  metrics::Histogram& rows_after_;
   std::array<metrics::Counter*, kDrops> drops_{};
   std::array<metrics::Counter*, kResets> resets_{};
 };

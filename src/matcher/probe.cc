@@ -23,7 +23,11 @@ Probe::Probe(metrics::Registry& registry)
       visible_lag_(registry.gauge("tidegate_matcher_visible_lag_lsn", "Position less the visible watermark")),
       confirmed_(registry.gauge("tidegate_matcher_confirmed_lsn", "Confirmed to the source up to here")),
       commit_lag_ms_(
-          registry.gauge("tidegate_matcher_commit_lag_ms", "Age of the last transaction when matched")) {}
+          registry.gauge("tidegate_matcher_commit_lag_ms", "Age of the last transaction when matched")),
+      visible_after_(
+          registry.histogram("tidegate_matcher_visible_after_milliseconds",
+                             "From a commit's streaming to its being seen visible, one watched at a time",
+                             {0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1'000, 5'000, 30'000})) {}
 
 void Probe::transaction(std::size_t changes, std::size_t evaluations) {
   transactions_.add();

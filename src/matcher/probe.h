@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 
 #include "base/ids.h"
@@ -21,6 +22,8 @@ class Probe {
   void progress() { progress_.add(); }
   void nudged() { nudges_.add(); }
   void standing(Lsn position, Lsn visible, std::size_t doubtful, std::size_t queries);
+  /// A commit was seen visible so long after it had been streamed (a sample: one at a time is watched).
+  void visible_after(std::chrono::duration<double, std::milli> time) { visible_after_.observe(time.count()); }
   void confirmed(Lsn lsn) { confirmed_.set(static_cast<std::int64_t>(lsn.value())); }
 
  private:
@@ -40,6 +43,7 @@ class Probe {
   metrics::Gauge& visible_lag_;
   metrics::Gauge& confirmed_;
   metrics::Gauge& commit_lag_ms_;
+  metrics::Histogram& visible_after_;
 };
 
 }  // namespace tidegate::matcher

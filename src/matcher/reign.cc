@@ -113,6 +113,7 @@ Status Reign::handle_event(const source::Transaction& transaction) {
     }
   }
   watermark_.streamed(transaction.lsn, transaction.xid);
+  if (transaction.xid && !watched_) watched_ = Watched{transaction.lsn, parts_.clock.steady()};
   ledger_.reached(writer_->last(), transaction.lsn);
   probe_.transaction(tally.changes, tally.evaluations);
   if (transaction.commit_time_us > 0) {
@@ -130,6 +131,10 @@ Status Reign::handle_event(const source::StreamPosition& position) {
 
 Status Reign::handle_event(const source::Visibility& visibility) {
   watermark_.seen(visibility.snapshot);
+  if (watched_ && watermark_.visible() >= watched_->lsn) {
+    probe_.visible_after(parts_.clock.steady() - watched_->since);
+    watched_.reset();
+  }
   pace_.answered(parts_.clock.steady(), visibility.inserted, watermark_.position());
   return {};
 }

@@ -121,7 +121,12 @@ class Reign {
   Steady swept_at_{};
 
   // The stream.
+  struct Watched {
+    Lsn lsn;
+    Steady since;
+  };
   VisibleWatermark watermark_{Lsn()};
+  std::optional<Watched> watched_;  // a doubtful commit, for the metric of V's lag
   Ledger ledger_{Lsn()};
   Checkpoints checkpoints_{0};
   Pace pace_;
