@@ -1,5 +1,6 @@
 #include "feed/feed.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cassert>
 #include <limits>
@@ -50,6 +51,8 @@ class Feed::State {
 
   Status start();
   Status run();
+  Status step(std::chrono::milliseconds wait);
+  bool work() { return (pool_ && pool_->work()) || (replay_ && replay_->work()); }
   void stop() {
     stopping_ = true;
     wake();
@@ -72,11 +75,10 @@ class Feed::State {
   Status start_pass_through(const std::vector<log::Start>& starts);
   void read_head(const std::vector<log::Start>& ends);
   Status check_database();
-  Status turn();
   void handle(const std::vector<Command>& commands);
   void handle_results();
   void handle_batch(const log::Batch& batch);
-  Status handle_error(const Error& error);
+  Status handle_error(const Error& error, std::chrono::milliseconds wait);
   void on_time();
   void watch_staleness(Steady now);
 
@@ -202,23 +204,24 @@ Status Feed::State::run() {
   assert(started_);
   owner_.check();
   Status status;
-  while (!stopping_ && status.ok()) status = turn();
+  while (!stopping_ && status.ok()) status = step(kPatience);
   if (control_) control_->leave();
   return status;
 }
 
-Status Feed::State::turn() {
+Status Feed::State::step(std::chrono::milliseconds wait) {
+  owner_.check();
   handle(commands_.take());
   handle_results();
   if (managed_) managed_->on_news(control_->take());
   on_time();
   if (delivery_.congested()) {
     probe_.reading_paused();
-    handle(commands_.wait(kCongestedWait));
+    handle(commands_.wait(std::min(wait, kCongestedWait)));
     return {};
   }
-  const auto batch = reader_->read(kPatience, options_.read_bytes);
-  if (!batch) return handle_error(batch.error());
+  const auto batch = reader_->read(wait, options_.read_bytes);
+  if (!batch) return handle_error(batch.error(), wait);
   // The control topic may have said meanwhile what decides about these records.
   if (managed_) managed_->on_news(control_->take());
   handle_batch(*batch);
@@ -256,7 +259,7 @@ void Feed::State::handle_batch(const log::Batch& batch) {
   if (managed_) managed_->on_batch_end();
 }
 
-Status Feed::State::handle_error(const Error& error) {
+Status Feed::State::handle_error(const Error& error, std::chrono::milliseconds wait) {
   switch (error.fault) {
     case Fault::fatal:
       return error;
@@ -276,7 +279,7 @@ Status Feed::State::handle_error(const Error& error) {
       return {};
     }
     default:
-      handle(commands_.wait(kPatience));  // the reader goes on trying by itself
+      handle(commands_.wait(wait));  // the reader goes on trying by itself
       return {};
   }
 }
@@ -332,6 +335,12 @@ Status Feed::start() {
 }
 Status Feed::run() {
   return state_->run();
+}
+Status Feed::step(std::chrono::milliseconds wait) {
+  return state_->step(wait);
+}
+bool Feed::work() {
+  return state_->work();
 }
 void Feed::stop() {
   state_->stop();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <vector>
 
@@ -41,6 +42,11 @@ class Feed {
   /// Reads until `stop`; the calling thread becomes the feed's. An Error is one that this process can't go on
   /// with.
   Status run();
+  /// One round of what `run` repeats, on the same thread; waits for at most `wait` where nothing has come.
+  Status step(std::chrono::milliseconds wait);
+  /// With `snapshot_threads` 0: takes the oldest snapshot, or does the replays, that wait for a thread;
+  /// `step` handles what came of it. False where nothing waits.
+  bool work();
   /// Any thread.
   void stop();
   /// Any thread. False where the box is full: the caller answers `unavailable`.

@@ -19,7 +19,8 @@ struct Options {
   std::size_t commands_bytes_max = 64 << 20;
   /// A channel stays after its last subscriber, so that a client that comes back finds its tail.
   std::chrono::milliseconds linger{60'000};
-  /// Threads that take snapshots, and how large one may be in memory.
+  /// Threads that take snapshots, and how large one may be in memory. With 0 there are no threads at all: a
+  /// caller that owns time (the simulator) does what waits by Feed::work.
   int snapshot_threads = 2;
   std::size_t snapshot_bytes_max = 256 << 20;
   /// A finished snapshot serves later arrivals for so long, as far as the tail reaches back to it.

@@ -176,7 +176,9 @@ class Walk {
 }  // namespace
 
 Replay::Replay(log::Log& log, Clock& clock, const Options& options, std::function<void(ReplayResult)> done)
-    : log_(log), clock_(clock), options_(options), done_(std::move(done)), thread_([this] { work(); }) {}
+    : log_(log), clock_(clock), options_(options), done_(std::move(done)) {
+  if (options_.snapshot_threads > 0) thread_ = std::jthread([this] { run(); });
+}
 
 Replay::~Replay() {
   {
@@ -196,14 +198,24 @@ bool Replay::start(ReplayJob job) {
   return true;
 }
 
-void Replay::work() {
+bool Replay::work() {
+  std::vector<ReplayJob> jobs;
+  {
+    std::lock_guard lock(mutex_);
+    jobs = std::exchange(jobs_, {});
+  }
+  if (jobs.empty()) return false;
+  Walk(log_, clock_, options_, stopping_, std::move(jobs)).run(done_);
+  return true;
+}
+
+void Replay::run() {
   while (true) {
     std::unique_lock lock(mutex_);
     ready_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
     if (stopping_) return;
-    std::vector<ReplayJob> jobs = std::exchange(jobs_, {});
     lock.unlock();
-    Walk(log_, clock_, options_, stopping_, std::move(jobs)).run(done_);
+    work();
   }
 }
 

@@ -62,9 +62,11 @@ class Replay {
   /// False where too many wait.
   [[nodiscard]] bool start(ReplayJob job);
   static constexpr std::size_t kJobsMax = 4'096;
+  /// Without a thread: does what waits, on the caller's. False where nothing does.
+  bool work();
 
  private:
-  void work();
+  void run();
 
   log::Log& log_;
   Clock& clock_;

@@ -1,5 +1,6 @@
 #include "feed/snapshot_pool.h"
 
+#include <cassert>
 #include <string>
 #include <utility>
 
@@ -79,7 +80,7 @@ class Spooler final : public source::SnapshotSink {
 SnapshotPool::SnapshotPool(source::Source& source, const Options& options,
                            std::function<void(SnapshotResult)> done)
     : source_(source), options_(options), done_(std::move(done)) {
-  for (int i = 0; i < options_.snapshot_threads; ++i) threads_.emplace_back([this] { work(); });
+  for (int i = 0; i < options_.snapshot_threads; ++i) threads_.emplace_back([this] { run(); });
 }
 
 SnapshotPool::~SnapshotPool() {
@@ -107,22 +108,34 @@ std::optional<SnapshotJob> SnapshotPool::next() {
   return job;
 }
 
-void SnapshotPool::work() {
+void SnapshotPool::run() {
   std::unique_ptr<source::SnapshotReader> reader;
-  while (const std::optional<SnapshotJob> job = next()) {
-    Spooler spooler(*job, options_, stopping_);
-    Status status;
-    if (!reader) {
-      auto opened = source_.open_snapshot_reader();
-      if (opened) {
-        reader = std::move(*opened);
-      } else {
-        status = opened.error();
-      }
-    }
-    if (reader) status = reader->read(*job->query, spooler);
-    done_(spooler.finish(std::move(status)));
+  while (const std::optional<SnapshotJob> job = next()) take(*job, reader);
+}
+
+bool SnapshotPool::work() {
+  assert(threads_.empty());
+  {
+    std::lock_guard lock(mutex_);
+    if (jobs_.empty()) return false;
   }
+  take(*next(), reader_);
+  return true;
+}
+
+void SnapshotPool::take(const SnapshotJob& job, std::unique_ptr<source::SnapshotReader>& reader) {
+  Spooler spooler(job, options_, stopping_);
+  Status status;
+  if (!reader) {
+    auto opened = source_.open_snapshot_reader();
+    if (opened) {
+      reader = std::move(*opened);
+    } else {
+      status = opened.error();
+    }
+  }
+  if (reader) status = reader->read(*job.query, spooler);
+  done_(spooler.finish(std::move(status)));
 }
 
 }  // namespace tidegate::feed

@@ -47,10 +47,13 @@ class SnapshotPool {
   SnapshotPool& operator=(const SnapshotPool&) = delete;
 
   void start(SnapshotJob job);
+  /// Without threads: takes the oldest that waits, on the caller's. False where none does.
+  bool work();
 
  private:
-  void work();
+  void run();
   [[nodiscard]] std::optional<SnapshotJob> next();
+  void take(const SnapshotJob& job, std::unique_ptr<source::SnapshotReader>& reader);
 
   source::Source& source_;
   const Options& options_;
@@ -59,6 +62,7 @@ class SnapshotPool {
   std::condition_variable ready_;
   std::deque<SnapshotJob> jobs_;  // guarded by mutex_
   std::atomic<bool> stopping_{false};
+  std::unique_ptr<source::SnapshotReader> reader_;  // of `work`
   std::vector<std::jthread> threads_;
 };
 
