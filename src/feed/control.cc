@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/encoding.h"
+#include "base/fault_point.h"
 
 namespace tidegate::feed {
 
@@ -53,6 +54,7 @@ void Control::on_entry(const registry::Entry& entry) {
       return;
     }
   }
+  fault_point("gateway.control_read");
   on_news_();
 }
 
@@ -75,6 +77,7 @@ void Control::enlist(const std::string& routing_key, const std::string& canonica
                      std::lock_guard lock(answers->mutex);
                      answers->failed.push_back(routing_key);
                    });
+  fault_point("gateway.registered");
 }
 
 void Control::retire(const std::string& routing_key) {
@@ -92,6 +95,7 @@ void Control::send_lease(bool ended) {
         answers->renewed = sent;
         answers->renewed_incarnation = incarnation;
       });
+  fault_point("gateway.lease_sent");
 }
 
 bool Control::renew() {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/fault_point.h"
+
 namespace tidegate::feed {
 namespace {
 
@@ -86,6 +88,7 @@ bool Delivery::add(Channel& channel, Frame frame, std::string_view payload) {
       pending_[shard].bytes += bytes_of(batch.frames[index]);
     }
   }
+  fault_point("gateway.encoded");
   return true;
 }
 
@@ -98,6 +101,7 @@ void Delivery::flush() {
     if (pending.frames.empty()) continue;
     probe_.delivered(pending.frames.size());
     ports_[shard].post(Deliver{{batch, std::move(pending.frames)}}, sizeof(Event) + pending.bytes);
+    fault_point("gateway.posted");
   }
 }
 

@@ -6,6 +6,7 @@
 #include <limits>
 #include <utility>
 
+#include "base/fault_point.h"
 #include "base/mailbox.h"
 #include "base/owner_thread.h"
 #include "feed/control.h"
@@ -246,6 +247,7 @@ void Feed::State::handle_results() {
 
 void Feed::State::handle_batch(const log::Batch& batch) {
   if (batch.records.empty()) return;
+  fault_point("gateway.batch_read");
   probe_.records_read(batch.records.size());
   for (const log::Record& record : batch.records) {
     delivery_.next_seq();

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/encoding.h"
+#include "base/fault_point.h"
 #include "query/query.h"
 
 namespace tidegate::feed {
@@ -214,6 +215,7 @@ void Managed::serve(Channel& channel, const std::vector<SubscriptionId>& waiting
   channel.resetting = false;
   waiting_.erase(channel.id);
   parts_.delivery.post_snapshot(served, {.spool = taken.spool, .fence = taken.fence, .after = taken.after});
+  fault_point("snapshot.served");
 }
 
 void Managed::refuse_pending(Channel& channel, ErrorCode code, const std::string& message,

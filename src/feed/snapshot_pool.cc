@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "base/fault_point.h"
 #include "protocol/messages.h"
 #include "query/query.h"
 
@@ -135,7 +136,9 @@ void SnapshotPool::take(const SnapshotJob& job, std::unique_ptr<source::Snapshot
     }
   }
   if (reader) status = reader->read(*job.query, spooler);
-  done_(spooler.finish(std::move(status)));
+  SnapshotResult result = spooler.finish(std::move(status));
+  fault_point("snapshot.spooled");
+  done_(std::move(result));
 }
 
 }  // namespace tidegate::feed

@@ -3,6 +3,7 @@
 #include <cassert>
 #include <utility>
 
+#include "base/fault_point.h"
 #include "hub/hub_state.h"
 
 namespace tidegate::hub {
@@ -120,6 +121,7 @@ void Hub::State::offer(Subscription& subscription, const feed::FrameBatch& batch
       return;
     case Place::Verdict::deliver:
       push(subscription, batch, frame, held);
+      fault_point("gateway.in_outbox");
       subscription.place.delivered(frame);
       ++tally.delivered;
       return;

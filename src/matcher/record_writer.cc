@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/encoding.h"
+#include "base/fault_point.h"
 #include "protocol/diff.h"
 
 namespace tidegate::matcher {
@@ -73,6 +74,7 @@ Result<RecordWriter::Written> RecordWriter::cut(const source::Transaction& trans
   const std::size_t slice_max = protocol::kPartBytesMax;
   const std::size_t parts = std::max<std::size_t>(1, (bytes.size() + slice_max - 1) / slice_max);
   for (std::size_t part = 0; part < parts; ++part) {
+    if (part > 0) fault_point("matcher.between_parts");
     log::Append record{.partition = effect.matched->partition,
                        .key = effect.matched->key,
                        .value = parts == 1 ? std::move(bytes) : bytes.substr(part * slice_max, slice_max),

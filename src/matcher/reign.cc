@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/encoding.h"
+#include "base/fault_point.h"
 
 namespace tidegate::matcher {
 
@@ -73,7 +74,10 @@ Status Reign::tick() {
     if (auto done = run_tasks(); !done) return done;
   }
   const auto due = pace_.due(now, standing());
-  if (due.visibility) parts_.stream.request_visibility();
+  if (due.visibility) {
+    parts_.stream.request_visibility();
+    fault_point("matcher.visibility_asked");
+  }
   if (due.nudge) {
     parts_.stream.nudge();
     probe_.nudged();
@@ -103,6 +107,7 @@ Status Reign::handle_event(const source::Transaction& transaction) {
   for (const auto& shape : shapes) {
     if (auto done = reshaped(shape); !done) return done;
   }
+  fault_point("matcher.matched");
   for (const auto& effect : effects) {
     auto written = writer_->effect(transaction, effect);
     if (!written) return written.error();
@@ -112,6 +117,7 @@ Status Reign::handle_event(const source::Transaction& transaction) {
       probe_.diff(written->parts);
     }
   }
+  if (!effects.empty()) fault_point("matcher.appended");
   watermark_.streamed(transaction.lsn, transaction.xid);
   if (transaction.xid && !watched_) watched_ = Watched{transaction.lsn, parts_.clock.steady()};
   ledger_.reached(writer_->last(), transaction.lsn);
@@ -131,6 +137,7 @@ Status Reign::handle_event(const source::StreamPosition& position) {
 
 Status Reign::handle_event(const source::Visibility& visibility) {
   watermark_.seen(visibility.snapshot);
+  fault_point("matcher.visible");
   if (watched_ && watermark_.visible() >= watched_->lsn) {
     probe_.visible_after(parts_.clock.steady() - watched_->since);
     watched_.reset();
@@ -189,6 +196,7 @@ Status Reign::progress() {
     if (auto done = writer_->progress(partition, position, visible, time_us, std::move(acknowledged)); !done)
       return done;
   }
+  fault_point("matcher.progressed");
   if (checkpoint) checkpointed_at_ = now;
   while (!waiting_.empty() && waiting_.front() <= visible) waiting_.pop_front();
   probe_.progress();
@@ -205,7 +213,9 @@ void Reign::confirm() {
   }
   if (lsn <= confirmed_) return;
   confirmed_ = lsn;
+  fault_point("matcher.confirming");
   parts_.stream.confirm(lsn);
+  fault_point("matcher.confirmed");
   probe_.confirmed(lsn);
 }
 

@@ -1,6 +1,7 @@
 #include <utility>
 
 #include "base/encoding.h"
+#include "base/fault_point.h"
 #include "matcher/reign.h"
 
 namespace tidegate::matcher {
@@ -21,6 +22,7 @@ Status Reign::take(Notice& notice) {
   return std::visit(
       Overload{
           [&](const registry::Entry& entry) -> Status {
+            fault_point("matcher.control_read");
             learn(entry.record, entry.offset);
             return check();
           },
@@ -48,6 +50,7 @@ Status Reign::take(Notice& notice) {
             return {};
           },
           [&](const Noted& each) -> Status {
+            fault_point("matcher.checkpoint_stored");
             checkpoints_.noted(each.partition, each.lsn);
             return {};
           },
@@ -118,6 +121,7 @@ Status Reign::begin(const std::string& key) {
 
 Status Reign::began(const std::string& key, Activation activation) {
   if (!activations_.active(key, activation)) return {};
+  fault_point("matcher.activation_stored");
   return admit(key, activations_.canonical(key), activation);
 }
 
@@ -140,7 +144,9 @@ Status Reign::admit(const std::string& key, const std::string& canonical, Activa
 Status Reign::answer(const Matched& matched) {
   const Lsn r = watermark_.position();
   if (waiting_.empty() || waiting_.back() != r) waiting_.push_back(r);
-  return writer_->active(matched, r);
+  auto appended = writer_->active(matched, r);
+  fault_point("matcher.active_appended");
+  return appended;
 }
 
 Status Reign::refuse(const std::string& key, std::string_view code, const std::string& message) {
@@ -162,8 +168,11 @@ void Reign::end_activation(const std::string& key, Activation activation, bool t
 
 Status Reign::ended(const std::string& key, Activation activation) {
   if (!activations_.ended(key, activation)) return {};
+  fault_point("matcher.end_stored");
   roster_.remove(key);
-  return writer_->closed(key, activation, watermark_.position());
+  auto appended = writer_->closed(key, activation, watermark_.position());
+  fault_point("matcher.closed_appended");
+  return appended;
 }
 
 Result<std::shared_ptr<const query::Query>> Reign::bind(const std::string& canonical) {

@@ -1,6 +1,7 @@
 #include <utility>
 
 #include "base/encoding.h"
+#include "base/fault_point.h"
 #include "matcher/reign.h"
 
 namespace tidegate::matcher {
@@ -15,11 +16,12 @@ constexpr std::chrono::seconds kStart{30};
 Status Reign::start() {
   owner_.check();
   if (auto done = parts_.stream.start(); !done) return done;
+  fault_point("matcher.slot_taken");
   if (auto done = read_catalogue(); !done) return done;
   auto appender = parts_.log.open_appender();
   if (!appender) return appender.error();
   const std::int32_t partitions = parts_.log.partitions();
-  (*appender)->set_on_acknowledged([] {});  // looked at by every tick
+  (*appender)->set_on_acknowledged([] { fault_point("matcher.acknowledged"); });  // looked at by every tick
   writer_ = std::make_unique<RecordWriter>(std::move(*appender), partitions, options_.diff_bytes_max);
   watermark_ = VisibleWatermark(parts_.stream.start_position());
   ledger_ = Ledger(parts_.stream.start_position());
@@ -27,9 +29,13 @@ Status Reign::start() {
   confirmed_ = parts_.stream.start_position();
   if (auto done = follow(); !done) return done;
   if (auto done = decide_epoch(); !done) return done;
+  fault_point("matcher.epoch_decided");
   if (auto done = enthrone(); !done) return done;
+  fault_point("matcher.start_written");
   if (auto done = fence(); !done) return done;
+  fault_point("matcher.fenced");
   auto inherited = inherit();
+  fault_point("matcher.inherited");
   owner_.release();  // the loop may be another thread's
   return inherited;
 }
@@ -107,6 +113,7 @@ Status Reign::fence() {
   const auto partitions = static_cast<std::size_t>(writer_->partitions());
   auto done = await("the first progress", kStart, [&] { return first_progress_.size() == partitions; });
   if (!done) return done;
+  fault_point("matcher.first_progress");
   for (const auto& each : first_progress_) {
     store(registry::GenerationFence{each.partition, generation_, each.offset});
   }

@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "base/fault_point.h"
 #include "postgres/aside.h"
 #include "postgres/refusal.h"
 #include "postgres/tables.h"
@@ -31,14 +32,17 @@ Status SnapshotSession::read(const query::Query& query, source::SnapshotSink& si
 Status SnapshotSession::read_once(const query::Query& query, source::SnapshotSink& sink) {
   const query::TableSchema& table = query.table();
   if (const Status open = open_transaction(table); !open) return open;
+  fault_point("snapshot.locked");
   auto info = read_fence();
   Status status = info ? check_table(table) : Status(info.error());
+  fault_point("snapshot.begun");
   if (status && sink.begin(*info)) {
     status = read_rows(query.to_sql(), table.columns.size(), sink);
     if (!status && connection_ && !connection_->failure().sqlstate.empty()) {
       status = explain(connection_->failure(), table);
     }
   }
+  fault_point("snapshot.rows_read");
   if (connection_ && !connection_->simple("ROLLBACK")) connection_.reset();  // nothing was written
   return status;
 }

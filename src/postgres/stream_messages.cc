@@ -1,6 +1,7 @@
 // What the frames of the stream mean: the second half of Stream.
 #include <algorithm>
 
+#include "base/fault_point.h"
 #include "base/fence.h"
 #include "postgres/stream.h"
 
@@ -74,6 +75,7 @@ Status Stream::handle(const Message& message) {
 }
 
 Status Stream::handle_change(const Message& message) {
+  fault_point("stream.received");
   if (const auto* truncate = std::get_if<Truncate>(&message)) {
     for (const std::uint32_t relation : truncate->relations) {
       const auto table = table_of(relation);
@@ -119,6 +121,7 @@ Status Stream::commit(const Commit& commit) {
   probe_.transaction(transaction->changes.size());
   position_ = std::max(position_, transaction->lsn);
   events_.emplace_back(std::move(*transaction));
+  fault_point("stream.whole");
   return {};
 }
 

@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "base/encoding.h"
+#include "base/fault_point.h"
 #include "protocol/frames.h"
 
 namespace tidegate::session {
@@ -70,6 +71,7 @@ FrameQueue::Flushed FrameQueue::flush() {
     complete_if_written();
     if (static_cast<std::size_t>(sent) < wanted) {
       probe_.blocked();
+      fault_point("gateway.half_written");
       return Flushed::blocked;
     }
   }
