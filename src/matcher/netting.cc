@@ -4,36 +4,61 @@
 
 namespace tidegate::matcher {
 
+namespace {
+
+/// A touched key's entries in list and map, and the change that a row lies in, beside the bytes of their
+/// text.
+constexpr std::size_t kTouchedBytes = 256;
+constexpr std::size_t kRowBytes = 256;
+
+/// Of a row that nobody else would keep.
+std::size_t bytes_of(const Net::RowPtr& row) {
+  if (row.use_count() == 0) return 0;
+  std::size_t bytes = kRowBytes;
+  for (const query::Cell& cell : *row) bytes += sizeof cell + (cell ? cell->size() : 0);
+  return bytes;
+}
+
+}  // namespace
+
 Net::Touched& Net::at(const query::Row& row) {
   std::string key;
   query_->append_key_json(key, row);
   auto [place, fresh] = places_.try_emplace(std::move(key), touched_.size());
-  if (fresh) touched_.emplace_back(place->first, Touched{});
+  if (fresh) {
+    touched_.emplace_back(place->first, Touched{});
+    bytes_ += kTouchedBytes + 2 * place->first.size();
+  }
   return touched_[place->second].second;
 }
 
-void Net::leaves(const query::Row& row) {
-  Touched& touched = at(row);
+void Net::leaves(const RowPtr& row) {
+  Touched& touched = at(*row);
   auto same = std::find_if(touched.now.rbegin(), touched.now.rend(),
-                           [&](const query::Row* each) { return *each == row; });
+                           [&](const RowPtr& each) { return *each == *row; });
   if (same != touched.now.rend()) {
+    bytes_ -= bytes_of(*same);
     touched.now.erase(std::next(same).base());
   } else if (!touched.before && !replaces_) {
-    touched.before = &row;
+    touched.before = row;
+    bytes_ += bytes_of(row);
   } else if (!touched.now.empty()) {
     // Nothing else can have been there; an adapter that spells a value differently must not leave a ghost.
+    bytes_ -= bytes_of(touched.now.back());
     touched.now.pop_back();
   }
 }
 
-void Net::enters(const query::Row& row) {
-  at(row).now.push_back(&row);
+void Net::enters(const RowPtr& row) {
+  at(*row).now.push_back(row);
+  bytes_ += bytes_of(row);
 }
 
 void Net::emptied() {
   replaces_ = true;
   places_.clear();
   touched_.clear();
+  bytes_ = 0;
 }
 
 std::vector<protocol::RowChange> Net::changes() const {

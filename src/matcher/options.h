@@ -16,6 +16,9 @@ struct Options {
   std::chrono::milliseconds linger{10'000};
   /// A diff above this becomes a `reset` record (rule 5).
   std::size_t diff_bytes_max = 64 << 20;
+  /// What is held to net one transaction, over all queries; above it the largest become `reset` records (rule
+  /// 6).
+  std::size_t netting_bytes_max = 64 << 20;
 };
 
 }  // namespace tidegate::matcher

@@ -12,10 +12,14 @@ Probe::Probe(metrics::Registry& registry)
       diffs_(registry.counter("tidegate_matcher_diffs_total", "Diffs appended")),
       parts_(registry.counter("tidegate_matcher_parts_total", "Records that those diffs were cut into")),
       resets_(registry.counter("tidegate_matcher_resets_total", "Reset records appended")),
+      given_up_(registry.counter("tidegate_matcher_netting_given_up_total",
+                                 "Diffs that became resets because netting had reached its bound")),
       refusals_(
           registry.counter("tidegate_matcher_refusals_total", "Queries that could not be bound (any more)")),
       progress_(registry.counter("tidegate_matcher_progress_total", "Rounds of progress records")),
       nudges_(registry.counter("tidegate_matcher_nudges_total", "Messages that made a resting stream move")),
+      netting_bytes_(registry.gauge("tidegate_matcher_netting_bytes",
+                                    "The most that netting the last transaction held")),
       queries_(registry.gauge("tidegate_matcher_queries", "Queries being matched")),
       doubtful_(
           registry.gauge("tidegate_matcher_doubtful", "Transactions streamed but not yet seen visible")),

@@ -14,6 +14,10 @@ class Probe {
   explicit Probe(metrics::Registry& registry);
 
   void transaction(std::size_t changes, std::size_t evaluations);
+  void netted(std::size_t bytes, std::size_t given_up) {
+    netting_bytes_.set(static_cast<std::int64_t>(bytes));
+    given_up_.add(given_up);
+  }
   void repeated() { repeated_.add(); }
   void committed(std::int64_t lag_us) { commit_lag_ms_.set(lag_us / 1'000); }
   void diff(std::uint32_t parts);
@@ -34,9 +38,11 @@ class Probe {
   metrics::Counter& diffs_;
   metrics::Counter& parts_;
   metrics::Counter& resets_;
+  metrics::Counter& given_up_;
   metrics::Counter& refusals_;
   metrics::Counter& progress_;
   metrics::Counter& nudges_;
+  metrics::Gauge& netting_bytes_;
   metrics::Gauge& queries_;
   metrics::Gauge& doubtful_;
   metrics::Gauge& position_;

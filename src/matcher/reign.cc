@@ -26,6 +26,7 @@ Reign::Reign(Parts parts, Options options)
       inbox_(std::make_shared<Inbox>(parts.stream)),
       process_(random_u64()),
       activations_({.leases = parts.registry.leases(), .lease = options.lease, .linger = options.linger}),
+      roster_(options.netting_bytes_max),
       pace_(options, parts.clock.steady()) {}
 
 Reign::~Reign() {
@@ -103,25 +104,28 @@ Status Reign::handle_event(const source::Transaction& transaction) {
   }
   Roster::Tally tally;
   std::vector<Reshaped> shapes;
-  const auto effects = roster_.match(transaction, tally, shapes);
+  auto effects = roster_.match(transaction, tally, shapes);
+  if (!effects) return effects.error();
   for (const auto& shape : shapes) {
     if (auto done = reshaped(shape); !done) return done;
   }
   fault_point("matcher.matched");
-  for (const auto& effect : effects) {
+  for (auto& effect : *effects) {
     auto written = writer_->effect(transaction, effect);
     if (!written) return written.error();
+    effect.net = Net(nullptr);  // a large one's memory is wanted for the next one's encoding
     if (written->reset) {
       probe_.reset();
     } else if (written->parts > 0) {
       probe_.diff(written->parts);
     }
   }
-  if (!effects.empty()) fault_point("matcher.appended");
+  if (!effects->empty()) fault_point("matcher.appended");
   watermark_.streamed(transaction.lsn, transaction.xid);
   if (transaction.xid && !watched_) watched_ = Watched{transaction.lsn, parts_.clock.steady()};
   ledger_.reached(writer_->last(), transaction.lsn);
   probe_.transaction(tally.changes, tally.evaluations);
+  probe_.netted(tally.netting_bytes, tally.given_up);
   if (transaction.commit_time_us > 0) {
     probe_.committed(std::max<std::int64_t>(0, unix_us(parts_.clock.wall()) - transaction.commit_time_us));
   }

@@ -103,27 +103,29 @@ class Roster::Matching {
   Matching(Roster& roster, Tally& tally, std::vector<Reshaped>& reshaped)
       : roster_(roster), tally_(tally), reshaped_(reshaped) {}
 
-  void change(const source::Change& change) {
+  void change(const std::shared_ptr<const source::Change>& pointer) {
+    const source::Change& change = *pointer;
     const std::uint32_t relation = change.table->relation;
     if (!roster_.index_.shape(relation)) return;
     if (!roster_.fits(change.table)) reshape(change.table);
     ++tally_.changes;
     if (change.kind == source::ChangeKind::truncate) {
-      for (QueryNumber number : roster_.index_.all(relation)) effect(number).net.emptied();
+      for (QueryNumber number : roster_.index_.all(relation)) {
+        Effect& emptied = effect(number);
+        held_ -= emptied.net.bytes();
+        emptied.net.emptied();
+      }
       return;
     }
     if (!whole(change)) {
       for (QueryNumber number : roster_.index_.all(relation))
-        effect(number).reset = "the change came without its old row";
+        give_up(effect(number), "the change came without its old row");
       return;
     }
     tally_.evaluations += roster_.index_.probe(relation, change.old_row ? &*change.old_row : nullptr,
                                                change.new_row ? &*change.new_row : nullptr, hits_);
-    for (const Hit& hit : hits_) {
-      Net& net = effect(hit.number).net;
-      if (hit.old_in) net.leaves(*change.old_row);
-      if (hit.new_in) net.enters(*change.new_row);
-    }
+    for (const Hit& hit : hits_) net(pointer, hit);
+    if (held_ > roster_.netting_bytes_max_) relieve();
   }
 
   std::vector<Effect> effects() {
@@ -138,6 +140,37 @@ class Roster::Matching {
     const bool has_old = change.old_row && change.old_row->size() == width;
     const bool has_new = change.new_row && change.new_row->size() == width;
     return (has_old || change.kind == ChangeKind::insert) && (has_new || change.kind == ChangeKind::remove);
+  }
+
+  void net(const std::shared_ptr<const source::Change>& change, const Hit& hit) {
+    Effect& touched = effect(hit.number);
+    if (!touched.reset.empty()) return;
+    held_ -= touched.net.bytes();
+    if (hit.old_in) touched.net.leaves({change, &*change->old_row});
+    if (hit.new_in) touched.net.enters({change, &*change->new_row});
+    held_ += touched.net.bytes();
+    tally_.netting_bytes = std::max(tally_.netting_bytes, held_);
+  }
+
+  void give_up(Effect& effect, std::string_view reason) {
+    held_ -= effect.net.bytes();
+    effect.net = Net(effect.matched->query);
+    effect.reset = reason;
+  }
+
+  /// Down to half of the bound, so that sorting is paid for by what comes before the next time.
+  void relieve() {
+    std::vector<Effect*> largest;
+    for (Effect& each : effects_) {
+      if (each.matched && each.net.bytes() > 0) largest.push_back(&each);
+    }
+    std::sort(largest.begin(), largest.end(),
+              [](const Effect* a, const Effect* b) { return a->net.bytes() > b->net.bytes(); });
+    for (Effect* each : largest) {
+      if (held_ <= roster_.netting_bytes_max_ / 2) return;
+      give_up(*each, "the transaction's changes of the query are too many to be netted");
+      ++tally_.given_up;
+    }
   }
 
   Effect& effect(QueryNumber number) {
@@ -158,9 +191,10 @@ class Roster::Matching {
       if (place == places_.end()) continue;
       Effect& touched = effects_[place->second];
       if (roster_.matched_.contains(number)) {
-        touched.net = Net(touched.matched->query);
-        touched.reset = "the table's shape changed inside a transaction";
+        give_up(touched, "the table's shape changed inside a transaction");
       } else {
+        held_ -= touched.net.bytes();
+        touched.net = Net(nullptr);
         touched.matched = nullptr;
         places_.erase(place);
       }
@@ -173,12 +207,15 @@ class Roster::Matching {
   std::vector<Hit> hits_;
   std::unordered_map<QueryNumber, std::size_t> places_;
   std::vector<Effect> effects_;
+  std::size_t held_ = 0;  // bytes, of all nets
 };
 
-std::vector<Effect> Roster::match(const source::Transaction& transaction, Tally& tally,
-                                  std::vector<Reshaped>& reshaped) {
+Result<std::vector<Effect>> Roster::match(const source::Transaction& transaction, Tally& tally,
+                                          std::vector<Reshaped>& reshaped) {
   Matching matching(*this, tally, reshaped);
-  for (const auto& change : transaction.changes) matching.change(change);
+  if (auto read = transaction.changes.each([&](const auto& change) { matching.change(change); }); !read) {
+    return read.error();
+  }
   return matching.effects();
 }
 

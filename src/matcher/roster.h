@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -46,6 +47,11 @@ struct Reshaped {
 /// to one shape, the one that the stream's rows have. Pure; one thread.
 class Roster {
  public:
+  /// `netting_bytes_max` bounds what the nets of one transaction hold together: above it the queries with the
+  /// largest are to be reset, until half of it is free again.
+  explicit Roster(std::size_t netting_bytes_max = std::size_t{64} << 20)
+      : netting_bytes_max_(netting_bytes_max) {}
+
   /// Binds a registered query, to the stream's shape of its table where that is known to differ from the
   /// catalogue's.
   [[nodiscard]] Result<std::shared_ptr<const query::Query>> bind(const std::string& canonical,
@@ -61,17 +67,22 @@ class Roster {
 
   struct Tally {
     std::size_t evaluations = 0;
-    std::size_t changes = 0;  ///< of tables with queries
+    std::size_t changes = 0;        ///< of tables with queries
+    std::size_t given_up = 0;       ///< queries to be reset because the netting had reached its bound
+    std::size_t netting_bytes = 0;  ///< the most that the nets held
   };
   /// The effects of a transaction, in the order in which queries were touched; the transaction must outlive
   /// them. `reshaped` tells what a shape that changed inside it did; effects on unbound queries are left out.
-  std::vector<Effect> match(const source::Transaction& transaction, Tally& tally,
-                            std::vector<Reshaped>& reshaped);
+  /// An Error
+  /// (`fatal`) where the transaction's changes can't be read.
+  Result<std::vector<Effect>> match(const source::Transaction& transaction, Tally& tally,
+                                    std::vector<Reshaped>& reshaped);
 
  private:
   class Matching;
   bool fits(const std::shared_ptr<const query::TableSchema>& table);
 
+  const std::size_t netting_bytes_max_;
   std::unordered_map<std::string, QueryNumber> by_key_;
   std::unordered_map<QueryNumber, Matched> matched_;
   std::uint64_t last_number_ = 0;

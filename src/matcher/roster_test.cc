@@ -111,6 +111,20 @@ struct Table {
   }
 };
 
+/// Gives its changes one by one, each anew: what is not kept by its pointer is gone.
+class Stored final : public source::StoredChanges {
+ public:
+  explicit Stored(std::vector<source::Change> changes) : changes_(std::move(changes)) {}
+  [[nodiscard]] std::size_t size() const override { return changes_.size(); }
+  Status each(const source::VisitChange& visit) const override {
+    for (const auto& change : changes_) visit(std::make_shared<const source::Change>(change));
+    return {};
+  }
+
+ private:
+  std::vector<source::Change> changes_;
+};
+
 TEST(Roster, NetChangesTurnTheResultBeforeIntoTheResultAfter) {
   const std::uint64_t seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));
@@ -128,10 +142,17 @@ TEST(Roster, NetChangesTurnTheResultBeforeIntoTheResultAfter) {
     for (const auto& [key, query] : queries) results[key] = result(*query, table.rows);
     std::vector<source::Change> changes;
     for (auto count = 1 + pick(random, 8); count > 0; --count) table.statement(changes);
-    const auto committed = transaction(lsn, lsn, std::move(changes));
+    auto committed = transaction(lsn, lsn, {});
+    if (lsn % 2 == 0) {
+      committed.changes = std::move(changes);
+    } else {
+      committed.changes = source::Changes(std::make_shared<Stored>(std::move(changes)));
+    }
     Roster::Tally tally;
     std::vector<Reshaped> reshaped;
-    for (const auto& effect : roster.match(committed, tally, reshaped)) {
+    const auto effects = roster.match(committed, tally, reshaped);
+    ASSERT_TRUE(effects.ok());
+    for (const auto& effect : *effects) {
       apply(effect.net, results[effect.matched->key]);
     }
     for (const auto& [key, query] : queries) {
@@ -146,7 +167,9 @@ class OneQuery : public testing::Test {
   std::vector<Effect> match(std::vector<source::Change> changes) {
     committed_ = transaction(10, 1, std::move(changes));
     reshaped_.clear();
-    return roster_.match(committed_, tally_, reshaped_);
+    auto effects = roster_.match(committed_, tally_, reshaped_);
+    EXPECT_TRUE(effects.ok());
+    return std::move(*effects);
   }
   std::vector<protocol::RowChange> changes(std::vector<source::Change> of) {
     auto effects = match(std::move(of));
@@ -274,6 +297,87 @@ TEST_F(OneQuery, ANewQueryIsBoundToTheShapeThatTheStreamHas) {
   auto bound = roster_.bind(orders_query(R"({"columns":["id"]})")->canonical(), query::Catalogue({orders()}));
   ASSERT_TRUE(bound.ok());
   EXPECT_EQ((*bound)->table().columns.size(), 5U);
+}
+
+/// Inserts of many rows, those of `eu` rare, made as they are read.
+class Flood final : public source::StoredChanges {
+ public:
+  explicit Flood(int rows) : rows_(rows) {}
+  [[nodiscard]] std::size_t size() const override { return static_cast<std::size_t>(rows_); }
+  Status each(const source::VisitChange& visit) const override {
+    for (int id = 0; id < rows_; ++id) {
+      visit(std::make_shared<const source::Change>(inserted(order(id, id % 1'000 == 0 ? "eu" : "us", "1"))));
+    }
+    return {};
+  }
+
+ private:
+  int rows_;
+};
+
+TEST(Roster, rule_6_a_million_changes_are_netted_within_the_bound_and_only_the_large_nets_are_given_up) {
+  constexpr std::size_t kBound = std::size_t{8} << 20;
+  Roster roster(kBound);
+  roster.add(matched("all", orders_query("{}")));
+  roster.add(matched("us", orders_query(R"({"where":[{"column":"region","op":"=","value":"us"}]})")));
+  roster.add(matched("eu", orders_query(R"({"where":[{"column":"region","op":"=","value":"eu"}]})")));
+  source::Transaction flood = transaction(10, 1, {});
+  flood.changes = source::Changes(std::make_shared<Flood>(1'000'000));
+  Roster::Tally tally;
+  std::vector<Reshaped> reshaped;
+  const auto effects = roster.match(flood, tally, reshaped);
+  ASSERT_TRUE(effects.ok());
+  ASSERT_EQ(effects->size(), 3U);
+  for (const auto& effect : *effects) {
+    EXPECT_EQ(effect.reset.empty(), effect.matched->key == "eu") << effect.matched->key;
+    EXPECT_EQ(effect.net.changes().size(), effect.matched->key == "eu" ? 1'000U : 0U) << effect.matched->key;
+  }
+  EXPECT_EQ(tally.given_up, 2U);
+  EXPECT_LT(tally.netting_bytes, kBound + 10'000);
+}
+
+TEST(Roster, rule_6_a_row_written_a_hundred_thousand_times_is_one_change_and_holds_one_row) {
+  class Counting final : public source::StoredChanges {
+   public:
+    [[nodiscard]] std::size_t size() const override { return 100'000; }
+    Status each(const source::VisitChange& visit) const override {
+      for (int i = 0; i < 100'000; ++i) {
+        visit(std::make_shared<const source::Change>(
+            updated(order(1, "eu", std::to_string(i)), order(1, "eu", std::to_string(i + 1)))));
+      }
+      return {};
+    }
+  };
+  Roster roster(std::size_t{64} << 10);
+  roster.add(matched("q", orders_query("{}")));
+  source::Transaction counted = transaction(10, 1, {});
+  counted.changes = source::Changes(std::make_shared<Counting>());
+  Roster::Tally tally;
+  std::vector<Reshaped> reshaped;
+  const auto effects = roster.match(counted, tally, reshaped);
+  ASSERT_TRUE(effects.ok());
+  const auto changes = effects->at(0).net.changes();
+  ASSERT_EQ(changes.size(), 1U);
+  EXPECT_EQ(changes[0].row, R"({"id":1,"region":"eu","total":"100000","title":"t"})");
+  EXPECT_LT(tally.netting_bytes, 10'000U);
+}
+
+TEST(Roster, rule_6_changes_that_can_not_be_read_back_are_an_error_and_no_effect) {
+  class Broken final : public source::StoredChanges {
+   public:
+    [[nodiscard]] std::size_t size() const override { return 2; }
+    Status each(const source::VisitChange& visit) const override {
+      visit(std::make_shared<const source::Change>(inserted(order(1, "eu", "1"))));
+      return Error{Fault::fatal, "the disk"};
+    }
+  };
+  Roster roster;
+  roster.add(matched("q", orders_query("{}")));
+  source::Transaction broken = transaction(10, 1, {});
+  broken.changes = source::Changes(std::make_shared<Broken>());
+  Roster::Tally tally;
+  std::vector<Reshaped> reshaped;
+  EXPECT_FALSE(roster.match(broken, tally, reshaped).ok());
 }
 
 }  // namespace

@@ -45,6 +45,7 @@ std::size_t size_of(const std::optional<query::Row>& row) {
 
 Status Assembly::begin(const Begin& begin, Xid xid) {
   if (transaction_) return Error{Fault::fatal, "the change stream began a transaction inside another one"};
+  changes_.clear();
   transaction_.emplace();
   transaction_->lsn = Lsn(begin.final_lsn);
   transaction_->xid = xid;
@@ -62,7 +63,7 @@ Result<bool> Assembly::takes(const TablePtr& table) {
 
 void Assembly::add(source::Change change) {
   transaction_->bytes += sizeof change + size_of(change.old_row) + size_of(change.new_row);
-  transaction_->changes.push_back(std::move(change));
+  changes_.push_back(std::move(change));
 }
 
 Status Assembly::insert(const TablePtr& table, const Tuple& tuple) {
@@ -111,6 +112,7 @@ Result<source::Transaction> Assembly::commit(const Commit& commit) {
     return Error{Fault::fatal, "the change stream committed a transaction that it did not begin"};
   }
   source::Transaction whole = std::move(*transaction_);
+  whole.changes = std::exchange(changes_, {});
   transaction_.reset();
   return whole;
 }

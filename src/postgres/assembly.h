@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "postgres/decoder.h"
 #include "source/source.h"
@@ -35,6 +36,7 @@ class Assembly {
   void add(source::Change change);
 
   std::optional<source::Transaction> transaction_;
+  std::vector<source::Change> changes_;
   std::uint64_t refused_ = 0;
 };
 

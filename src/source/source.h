@@ -15,18 +15,17 @@
 #include "base/result.h"
 #include "query/query.h"
 #include "query/schema.h"
+#include "source/changes.h"
 
 namespace tidegate::source {
 
-enum class ChangeKind : std::uint8_t { insert, update, remove, truncate };
-
-/// One row's change, as the table's schema of that moment has it. Under REPLICA IDENTITY FULL `old_row` is
-/// whole for update and remove; unchanged TOAST is filled in by the adapter.
-struct Change {
-  std::shared_ptr<const query::TableSchema> table;
-  ChangeKind kind = ChangeKind::insert;
-  std::optional<query::Row> old_row;
-  std::optional<query::Row> new_row;
+/// A committed statement changed the table's definition, or the values in it without writing its rows (rule
+/// 7). The catalogue may show it only when the transaction has become visible.
+struct TableAltered {
+  std::uint32_t relation = 0;
+  std::string name;                  ///< `schema.table` after the change, for messages
+  bool rewritten = false;            ///< its rows may have other values than the stream has said
+  std::vector<std::string> columns;  ///< those that may have; none named: all
 };
 
 /// A committed transaction, whole (SQLite: the commits of one read).
@@ -34,8 +33,9 @@ struct Transaction {
   Lsn lsn;
   std::optional<Xid> xid;  ///< 64-bit; absent where the source has none and everything streamed is visible
   std::int64_t commit_time_us = 0;  ///< since 1970-01-01 UTC
-  std::vector<Change> changes;
+  Changes changes;
   std::size_t bytes = 0;  ///< about what it holds in memory
+  std::vector<TableAltered> altered;
 };
 
 /// Nothing is in flight and every transaction up to `lsn` (inclusive) has been given.
