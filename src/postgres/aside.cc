@@ -2,6 +2,9 @@
 
 #include <libpq-fe.h>
 
+#include <algorithm>
+#include <cstdlib>
+
 #include "postgres/lsn.h"
 
 namespace tidegate::postgres {
@@ -12,6 +15,22 @@ constexpr const char* kVisibility = "select pg_current_snapshot()::text, pg_curr
 // transaction may wait for somebody else's flush. synchronous_commit is pinned to local, so no standby is
 // waited for.
 constexpr const char* kNudge = "select pg_logical_emit_message(true, 'tidegate', '')";
+
+constexpr std::chrono::seconds kHealthInterval{10};
+constexpr const char* kHealth =
+    "select coalesce(wal_status, 'lost'), safe_wal_size, coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), "
+    "restart_lsn), 0)::bigint from pg_replication_slots where slot_name = $1 union all select '', null, 0 "
+    "limit 1";
+
+std::int64_t signed_of(const std::string& text) {
+  return std::strtoll(text.c_str(), nullptr, 10);
+}
+
+SlotHealth health_of(const Cells& row) {
+  SlotHealth health{row.at(0).value_or(""), std::nullopt, signed_of(row.at(2).value_or("0"))};
+  if (row[1]) health.safe_bytes = signed_of(*row[1]);
+  return health;
+}
 
 }  // namespace
 
@@ -25,11 +44,11 @@ Result<source::Visibility> visibility_of(const Cells& row) {
 }
 
 std::optional<source::Visibility> Aside::step() {
-  if (state_ == State::closed && wanted() && clock_.steady() >= retry_at_) connect();
+  if (state_ == State::closed && (wanted() || health_due()) && clock_.steady() >= retry_at_) connect();
   if (state_ == State::connecting) go_on_connecting();
   std::optional<source::Visibility> found;
-  if (state_ == State::asking_visibility || state_ == State::nudging) found = read_answer();
-  if (state_ == State::idle && wanted()) send_next();
+  if (asking()) found = read_answer();
+  if (state_ == State::idle && (wanted() || health_due())) send_next();
   return found;
 }
 
@@ -70,10 +89,17 @@ void Aside::go_on_connecting() {
 }
 
 void Aside::send_next() {
-  const bool visibility = visibility_wanted_;
-  if (PQsendQuery(connection_.get(), visibility ? kVisibility : kNudge) == 0) return broken();
-  if (PQflush(connection_.get()) != 0) return broken();  // a few bytes into an empty socket
-  state_ = visibility ? State::asking_visibility : State::nudging;
+  int sent = 0;
+  if (wanted()) {
+    state_ = visibility_wanted_ ? State::asking_visibility : State::nudging;
+    sent = PQsendQuery(connection_.get(), visibility_wanted_ ? kVisibility : kNudge);
+  } else {
+    state_ = State::asking_health;
+    const char* const slot = slot_.c_str();
+    sent = PQsendQueryParams(connection_.get(), kHealth, 1, nullptr, &slot, nullptr, nullptr, 0);
+  }
+  // A few bytes into an empty socket.
+  if (sent == 0 || PQflush(connection_.get()) != 0) broken();
 }
 
 std::optional<source::Visibility> Aside::read_answer() {
@@ -89,18 +115,30 @@ std::optional<source::Visibility> Aside::read_answer() {
     }
     // The answer is complete. A failed one is asked again on a new connection.
     const ResultHandle answer = std::move(answer_);
-    if (PQresultStatus(answer.get()) != PGRES_TUPLES_OK || PQntuples(answer.get()) != 1) {
-      broken();
-      return std::nullopt;
+    if (PQresultStatus(answer.get()) == PGRES_TUPLES_OK && PQntuples(answer.get()) == 1) {
+      return answered(cells_of(answer.get(), 0));
     }
-    const bool visibility = state_ == State::asking_visibility;
-    state_ = State::idle;
-    (visibility ? visibility_wanted_ : nudge_wanted_) = false;
-    if (!visibility) return std::nullopt;
-    auto found = visibility_of(cells_of(answer.get(), 0));
-    if (found) return std::move(*found);
     broken();
     return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+std::optional<source::Visibility> Aside::answered(const Cells& row) {
+  switch (std::exchange(state_, State::idle)) {
+    case State::asking_visibility: {
+      visibility_wanted_ = false;
+      auto found = visibility_of(row);
+      if (found) return std::move(*found);
+      broken();
+      break;
+    }
+    case State::nudging:
+      nudge_wanted_ = false;
+      break;
+    default:
+      health_ = health_of(row);
+      health_at_ = clock_.steady() + kHealthInterval;
   }
   return std::nullopt;
 }
@@ -110,8 +148,9 @@ void Aside::broken() {
   answer_.reset();
   state_ = State::closed;
   const Steady now = clock_.steady();
-  if (!failing_since_) failing_since_ = now;
   retry_at_ = now + options_.reconnect_min;
+  health_at_ = now + kHealthInterval;  // the stream does not depend on it
+  if (wanted() && !failing_since_) failing_since_ = now;
 }
 
 void Aside::disconnect() {
@@ -127,9 +166,10 @@ std::optional<pollfd> Aside::interest() const {
 }
 
 std::optional<Steady> Aside::due() const {
-  if (state_ == State::closed && wanted()) return retry_at_;
   if (state_ == State::connecting) return give_up_at_;
-  return std::nullopt;
+  if (state_ == State::closed && wanted()) return retry_at_;
+  if (asking() || slot_.empty()) return std::nullopt;
+  return state_ == State::closed ? std::max(retry_at_, health_at_) : health_at_;
 }
 
 }  // namespace tidegate::postgres

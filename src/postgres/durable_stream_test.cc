@@ -243,5 +243,46 @@ TEST(LostSlot, IsSaidWithTheWayToMendIt) {
       << started.error().message;
 }
 
+/// Reads until /metrics would say so.
+bool says(source::ChangeStream& stream, const metrics::Registry& metrics, const std::string& line) {
+  const auto until = std::chrono::steady_clock::now() + kPatience;
+  while (metrics.text().find(line) == std::string::npos) {
+    if (std::chrono::steady_clock::now() > until || !stream.next(100ms)) return false;
+  }
+  return true;
+}
+
+TEST_F(DurableStreamTest, TellsHowMuchWalTheSlotKeeps) {
+  auto stream = started();
+  EXPECT_TRUE(says(*stream, metrics_, "tidegate_postgres_slot_safe_bytes -1"));
+  EXPECT_TRUE(says(*stream, metrics_, "tidegate_postgres_slot_alarm 0"));
+}
+
+TEST(EndangeredSlot, IsAnAlarmBeforeItIsLost) {
+  const rig::PostgresServer server(
+      {{"max_slot_wal_keep_size", "48MB"}, {"min_wal_size", "32MB"}, {"max_wal_size", "32MB"}});
+  rig::Sql sql(server.url());
+  sql.exec(
+      "create table t (id int primary key); alter table t replica identity full; create publication "
+      "tidegate for table t");
+  sql.exec("select pg_create_logical_replication_slot('behind', 'pgoutput')");
+  const std::string near =
+      "select safe_wal_size < pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) / 4 from "
+      "pg_replication_slots";
+  for (int i = 0; i < 100 && sql.value(near) != "t"; ++i) {
+    sql.exec("select pg_logical_emit_message(true, 'x', repeat('x', 1000000))");
+  }
+  ASSERT_EQ(sql.value(near), "t");
+  SystemClock clock;
+  metrics::Registry metrics;
+  Options options;
+  options.url = server.url();
+  options.temporary_slot = false;
+  options.slot = "behind";
+  auto stream = std::move(make_source(options, clock, metrics)->open_stream()).value();
+  ASSERT_TRUE(stream->start().ok());
+  EXPECT_TRUE(says(*stream, metrics, "tidegate_postgres_slot_alarm 1")) << metrics.text();
+}
+
 }  // namespace
 }  // namespace tidegate::postgres

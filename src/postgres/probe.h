@@ -1,6 +1,7 @@
 #pragma once
 
 #include "metrics/metrics.h"
+#include "postgres/aside.h"
 
 namespace tidegate::postgres {
 
@@ -18,7 +19,13 @@ class Probe {
             registry.counter("tidegate_postgres_stream_breaks_total", "Times the stream's connection broke")),
         snapshots_(registry.counter("tidegate_postgres_snapshots_total", "Snapshots read whole")),
         snapshot_errors_(
-            registry.counter("tidegate_postgres_snapshot_errors_total", "Snapshots that failed")) {}
+            registry.counter("tidegate_postgres_snapshot_errors_total", "Snapshots that failed")),
+        slot_retained_(registry.gauge("tidegate_postgres_slot_retained_bytes",
+                                      "WAL that the server keeps for the replication slot")),
+        slot_safe_(registry.gauge("tidegate_postgres_slot_safe_bytes",
+                                  "WAL that may be written before the slot is lost; -1: without limit")),
+        slot_alarm_(registry.gauge("tidegate_postgres_slot_alarm",
+                                   "1 where the slot is about to lose its WAL, or has lost it")) {}
 
   void transaction(std::size_t changes) {
     transactions_.add();
@@ -29,6 +36,11 @@ class Probe {
   void stream_broke() { breaks_.add(); }
   void snapshot_read() { snapshots_.add(); }
   void snapshot_failed() { snapshot_errors_.add(); }
+  void slot(const SlotHealth& health) {
+    slot_retained_.set(health.retained_bytes);
+    slot_safe_.set(health.safe_bytes.value_or(-1));
+    slot_alarm_.set(health.alarming() ? 1 : 0);
+  }
 
  private:
   metrics::Counter& transactions_;
@@ -38,6 +50,9 @@ class Probe {
   metrics::Counter& breaks_;
   metrics::Counter& snapshots_;
   metrics::Counter& snapshot_errors_;
+  metrics::Gauge& slot_retained_;
+  metrics::Gauge& slot_safe_;
+  metrics::Gauge& slot_alarm_;
 };
 
 }  // namespace tidegate::postgres

@@ -62,6 +62,7 @@ Status Stream::take_slot() {
   }
   identity_ = taken->identity;
   slot_ = taken->slot;
+  aside_.watch_slot(slot_);
   reference_ = std::max(reference_, taken->reference);
   relations_.new_session();
   auto link =
@@ -145,6 +146,7 @@ Status Stream::serve_aside() {
     reference_ = std::max(reference_, visibility->snapshot.xmax);
     events_.emplace_back(std::move(*visibility));
   }
+  if (const auto health = aside_.take_health()) probe_.slot(*health);
   const auto failing = aside_.failing_since();
   if (failing && clock_.steady() - *failing > options_.aside_patience) {
     return broken({Fault::unavailable, "the database takes no second connection"});
