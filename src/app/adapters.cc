@@ -17,6 +17,7 @@ postgres::Options postgres_options(const config::Settings& settings) {
   options.url = settings.database;
   options.publication = settings.postgres.publication;
   options.slot = settings.postgres.slot;
+  options.statement_timeout = settings.feed.snapshot_timeout;  // rule 20
   options.temporary_slot = !has_kafka(settings);  // rule 28: a durable one only where the log is, too
   return options;
 }

@@ -132,7 +132,8 @@ Status Backend::start() {
     if (Status read = start_catalogue(); !read) return read;
   }
   feed_ = std::make_unique<feed::Feed>(
-      feed::Parts{*log_, registry_.get(), source_.get(), process_.clock, process_.metrics, shards_},
+      feed::Parts{*log_, registry_.get(), source_.get(), process_.clock, process_.metrics, shards_, nullptr,
+                  [this](const std::string& message) { process_.logger.warning(message); }},
       process_.settings.feed);
   if (Status started = feed_->start(); !started) return started;
   feed_thread_ = std::thread([this] {

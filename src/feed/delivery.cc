@@ -191,7 +191,7 @@ void Delivery::post_snapshot(const std::vector<SubscriptionId>& subscriptions,
     if (by_shard[shard].empty()) continue;
     SnapshotReady part = snapshot;
     const std::size_t bytes =
-        sizeof(Event) + by_shard[shard].size() * sizeof(SubscriptionId) + snapshot.spool->bytes;
+        sizeof(Event) + by_shard[shard].size() * sizeof(SubscriptionId) + snapshot.spool->memory_bytes();
     part.subscriptions = std::move(by_shard[shard]);
     ports_[shard].post(std::move(part), bytes);
   }

@@ -11,6 +11,7 @@
 
 #include "base/fence.h"
 #include "base/ids.h"
+#include "feed/spool.h"
 #include "protocol/cursor.h"
 #include "protocol/errors.h"
 #include "protocol/frames.h"
@@ -61,13 +62,6 @@ struct FrameRun {
   std::vector<std::uint32_t> frames;
 };
 
-/// A snapshot's messages as tails behind `{"op":"snapshot","hashId":"…"`, encoded once, shared by all who
-/// wait for it. Pass-through: one tail, the seed's empty snapshot.
-struct Spool {
-  std::vector<std::string> tails;
-  std::size_t bytes = 0;
-};
-
 // ---- from a shard to the feed ----
 
 struct SubscribeCommand {
@@ -110,7 +104,7 @@ struct Accepted {
 /// A snapshot replaces what these subscriptions hold. Afterwards each catches up from `after`.
 struct SnapshotReady {
   std::vector<SubscriptionId> subscriptions;
-  std::shared_ptr<const Spool> spool;
+  std::shared_ptr<const Spool> spool;  ///< pass-through: one part, the seed's empty snapshot
   std::optional<Fence> fence;  ///< absent in pass-through
   FeedSeq after;
   /// Pass-through: the resume could not be exact, or what was queued was lost: `overflow` /

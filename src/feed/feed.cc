@@ -142,11 +142,14 @@ Status Feed::State::start() {
 
 Status Feed::State::start_managed() {
   control_ = std::make_unique<Control>(*parts_.registry, parts_.clock, options_, [this] { wake(); });
-  pool_ = std::make_unique<SnapshotPool>(*parts_.source, options_, [this](SnapshotResult result) {
-    [[maybe_unused]] const bool posted = snapshots_.post(std::move(result));
-  });
-  managed_ = std::make_unique<Managed>(Managed::Parts{channels_, tail_, delivery_, *control_, *pool_, probe_,
-                                                      parts_.clock, options_, parts_.log.partitions()});
+  if (Status writable = Spool::check(options_.spool_directory); !writable) return writable;
+  pool_ = std::make_unique<SnapshotPool>(
+      *parts_.source, options_, parts_.memory, parts_.clock, [this](SnapshotResult result) {
+        [[maybe_unused]] const bool posted = snapshots_.post(std::move(result));
+      });
+  managed_ =
+      std::make_unique<Managed>(Managed::Parts{channels_, tail_, delivery_, *control_, *pool_, probe_,
+                                               parts_.clock, options_, parts_.log.partitions(), parts_.warn});
   if (auto status = control_->start(kControlTimeout); !status) return status;
   return check_database();
 }

@@ -1,9 +1,12 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
+#include "base/budget.h"
 #include "base/clock.h"
 #include "base/identity.h"
 #include "base/result.h"
@@ -24,6 +27,10 @@ struct Parts {
   Clock& clock;
   metrics::Registry& metrics;
   std::vector<ShardPort> shards;
+  /// What the process holds for its clients; null: nobody counts.
+  std::shared_ptr<Budget> memory = nullptr;
+  /// For the operator, who must act. Called on the feed's thread; may be null.
+  std::function<void(const std::string&)> warn = nullptr;
 };
 
 /// One a gateway, on the log reader's thread: channels and their numbers, registration, encode once, snapshot

@@ -15,6 +15,20 @@ namespace {
 
 constexpr std::int64_t kRetryMs = 1'000;
 
+const char* unspooled_text(Unspooled why) {
+  switch (why) {
+    case Unspooled::too_large:
+      return "the result is too large; narrow the query";
+    case Unspooled::late:
+      return "the snapshot took too long";
+    case Unspooled::budget:
+      return "this gateway keeps as many snapshots as it may";
+    case Unspooled::disk:
+      return "this gateway has no room on its disk for the snapshot";
+  }
+  return "";
+}
+
 }  // namespace
 
 Managed::Managed(Parts parts) : parts_(parts), partitions_(static_cast<std::size_t>(parts.partitions)) {}
@@ -166,23 +180,7 @@ void Managed::on_snapshot(SnapshotResult result) {
   Channel* channel = parts_.channels.find(result.channel);
   if (channel == nullptr || !channel->flight || channel->flight->number != result.flight) return;
   const Flight flight = *std::exchange(channel->flight, std::nullopt);
-  if (!result.status.ok()) {
-    parts_.probe.snapshot_failed();
-    // The database's own words stay here (rule 22).
-    switch (result.status.error().fault) {
-      case Fault::lost:
-        return refuse_pending(*channel, ErrorCode::schema_changed,
-                              "the table's shape has changed; subscribe again", {});
-      case Fault::invalid:
-        return refuse_pending(*channel, ErrorCode::snapshot_failed,
-                              "the result is too large; narrow the query", {});
-      case Fault::denied:
-        return refuse_pending(*channel, ErrorCode::snapshot_failed, "this gateway may not read the table",
-                              {});
-      default:
-        return refuse_pending(*channel, ErrorCode::unavailable, "the snapshot could not be read", kRetryMs);
-    }
-  }
+  if (!result.status.ok()) return snapshot_failed(*channel, result);
   if (!epoch_ || result.info.identity != epoch_->source) {
     parts_.probe.snapshot_failed();
     return refuse_pending(*channel, ErrorCode::unavailable, "gateway and matcher see different databases",
@@ -195,10 +193,33 @@ void Managed::on_snapshot(SnapshotResult result) {
                           "changes come faster than a snapshot can be taken", kRetryMs);
   }
   parts_.probe.snapshot_taken();
+  warned_.clear();
   channel->lost_races = 0;
   channel->taken = Taken{std::move(result.spool), result.info.fence, flight.after, parts_.clock.steady()};
   const Taken taken = *channel->taken;
   serve(*channel, std::exchange(channel->pending, {}), taken);
+}
+
+void Managed::snapshot_failed(Channel& channel, const SnapshotResult& result) {
+  parts_.probe.snapshot_failed();
+  if (result.unspooled) parts_.probe.unspooled(*result.unspooled);
+  const std::string& why = result.status.error().message;
+  if (result.unspooled == Unspooled::disk && why != warned_ && parts_.warn) parts_.warn(warned_ = why);
+  // The database's own words, and the names of our directories, stay here (rule 22).
+  switch (result.status.error().fault) {
+    case Fault::lost:
+      return refuse_pending(channel, ErrorCode::schema_changed,
+                            "the table's shape has changed; subscribe again", {});
+    case Fault::invalid:
+      return refuse_pending(channel, ErrorCode::snapshot_failed, "the result is too large; narrow the query",
+                            {});
+    case Fault::denied:
+      return refuse_pending(channel, ErrorCode::snapshot_failed, "this gateway may not read the table", {});
+    default:
+      return refuse_pending(
+          channel, ErrorCode::unavailable,
+          result.unspooled ? unspooled_text(*result.unspooled) : "the snapshot could not be read", kRetryMs);
+  }
 }
 
 void Managed::serve(Channel& channel, const std::vector<SubscriptionId>& waiting, const Taken& taken) {

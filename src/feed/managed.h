@@ -2,7 +2,9 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <string>
 #include <unordered_set>
 #include <vector>
 
@@ -42,6 +44,7 @@ class Managed {
     Clock& clock;
     const Options& options;
     std::int32_t partitions;
+    std::function<void(const std::string&)> warn = nullptr;
   };
   explicit Managed(Parts parts);
 
@@ -87,6 +90,7 @@ class Managed {
   void advance(Channel& channel);
   void serve(Channel& channel, const std::vector<SubscriptionId>& waiting, const Taken& taken);
   void start_flight(Channel& channel);
+  void snapshot_failed(Channel& channel, const SnapshotResult& result);
   void refuse_pending(Channel& channel, protocol::ErrorCode code, const std::string& message,
                       std::optional<std::int64_t> retry_ms);
   [[nodiscard]] std::optional<Lsn> visible(const Channel& channel) const;
@@ -106,6 +110,7 @@ class Managed {
   std::unordered_set<ChannelId> waiting_;  // channels with somebody pending
   std::uint64_t last_flight_ = 0;
   std::optional<Steady> heard_;
+  std::string warned_;  // the disk's last complaint, until a snapshot was kept again
 };
 
 }  // namespace tidegate::feed

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 namespace tidegate::feed {
 
@@ -19,10 +20,17 @@ struct Options {
   std::size_t commands_bytes_max = 64 << 20;
   /// A channel stays after its last subscriber, so that a client that comes back finds its tail.
   std::chrono::milliseconds linger{60'000};
-  /// Threads that take snapshots, and how large one may be in memory. With 0 there are no threads at all: a
+  /// Threads that take snapshots, and how large one may be. With 0 there are no threads at all: a
   /// caller that owns time (the simulator) does what waits by Feed::work.
   int snapshot_threads = 2;
-  std::size_t snapshot_bytes_max = 256 << 20;
+  std::size_t snapshot_bytes_max = std::size_t{1} << 30;
+  /// Rule 20: what of one spool lies in memory; the rest is in a file without a name in this directory.
+  std::size_t spool_memory_bytes = 8 << 20;
+  std::string spool_directory = "/var/tmp";
+  /// All spools' files together; above it a snapshot is `unavailable`.
+  std::size_t spool_bytes_max = std::size_t{4} << 30;
+  /// Rule 20: no snapshot is read for longer.
+  std::chrono::milliseconds snapshot_timeout{60'000};
   /// A finished snapshot serves later arrivals for so long, as far as the tail reaches back to it.
   std::chrono::milliseconds snapshot_reuse{2'000};
   /// A snapshot's rows are cut into parts of about this size.

@@ -11,10 +11,7 @@ namespace {
 
 std::shared_ptr<const Spool> empty_snapshot(Lsn cursor) {
   const std::string message = protocol::empty_snapshot_message("", cursor);
-  auto spool = std::make_shared<Spool>();
-  spool->tails.push_back(message.substr(protocol::message_head("snapshot", "").size()));
-  spool->bytes = spool->tails.back().size();
-  return spool;
+  return Spool::of({message.substr(protocol::message_head("snapshot", "").size())});
 }
 
 /// A record of the key at or below `lsn` is known, and everything of the key that came after it is in the

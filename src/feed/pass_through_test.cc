@@ -55,8 +55,8 @@ TEST_F(PassThroughTest, a_subscribe_is_answered_by_the_seeds_empty_snapshot_at_t
   ASSERT_EQ(follower.snapshots.size(), 1u);
   EXPECT_FALSE(follower.snapshots[0].overflow);
   EXPECT_FALSE(follower.snapshots[0].fence);
-  EXPECT_EQ(follower.snapshots[0].spool->tails,
-            std::vector<std::string>{R"(,"version":0,"cursor":{"lsn":"43"},"rows":[]})"});
+  EXPECT_EQ(follower.snapshots[0].spool->parts(), 1u);
+  EXPECT_EQ(follower.snapshots[0].spool->in_memory(0), R"(,"version":0,"cursor":{"lsn":"43"},"rows":[]})");
 }
 
 TEST_F(PassThroughTest, the_heads_lsn_is_known_from_before_the_start) {
@@ -64,7 +64,7 @@ TEST_F(PassThroughTest, the_heads_lsn_is_known_from_before_the_start) {
   start();
   Follower& follower = stage.subscribe("k", nullptr);
   stage.until_live(follower);
-  EXPECT_NE(follower.snapshots[0].spool->tails[0].find(R"("lsn":"41")"), std::string::npos);
+  EXPECT_NE(follower.snapshots[0].spool->in_memory(0)->find(R"("lsn":"41")"), std::string::npos);
 }
 
 TEST_F(PassThroughTest, fault_e_keys_are_compared_whole) {
@@ -110,7 +110,7 @@ TEST_F(PassThroughTest, fault_h_a_resume_behind_the_head_is_replayed_from_the_lo
   settle();
   EXPECT_TRUE(follower.accepted->resumed);
   EXPECT_EQ(follower.accepted->floor, Lsn(1'005));
-  EXPECT_NE(follower.snapshots[0].spool->tails[0].find(R"("lsn":"1005")"), std::string::npos);
+  EXPECT_NE(follower.snapshots[0].spool->in_memory(0)->find(R"("lsn":"1005")"), std::string::npos);
   std::vector<Got> expected;
   for (int i = 1'010; i <= 2'000; i += 10)
     expected.push_back({Lsn(static_cast<std::uint64_t>(i)), std::to_string(i)});
@@ -200,7 +200,7 @@ TEST_F(ShortTailTest, fault_h_a_resume_that_cant_be_shown_to_be_exact_says_overf
   EXPECT_FALSE(follower.accepted->resumed);
   ASSERT_EQ(follower.snapshots.size(), 1u);
   EXPECT_TRUE(follower.snapshots[0].overflow);
-  EXPECT_NE(follower.snapshots[0].spool->tails[0].find(R"("lsn":"600")"), std::string::npos);
+  EXPECT_NE(follower.snapshots[0].spool->in_memory(0)->find(R"("lsn":"600")"), std::string::npos);
 }
 
 TEST_F(ShortTailTest, who_lags_behind_the_tail_is_told_overflow_and_goes_on_from_the_head) {

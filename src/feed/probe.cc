@@ -13,6 +13,7 @@ constexpr std::array<const char*, kResets> kResetNames = {
 
 /// Milliseconds.
 const std::vector<double> kWaits = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1'000, 5'000, 30'000};
+constexpr std::array<const char*, kUnspooled> kUnspooledNames = {"too_large", "late", "budget", "disk"};
 
 }  // namespace
 
@@ -44,6 +45,11 @@ Probe::Probe(metrics::Registry& r)
                                 "From a query's registration to its activation here.", kWaits)),
       rows_after_(r.histogram("tidegate_feed_rows_after_milliseconds",
                               "From the time when a subscription began to wait to its rows.", kWaits)) {
+  for (int i = 0; i < kUnspooled; ++i) {
+    unspooled_[i] =
+        &r.counter("tidegate_feed_snapshots_unspooled_total",
+                   "Snapshots that were read and could not be kept.", {{"reason", kUnspooledNames[i]}});
+  }
   for (int i = 0; i < kDrops; ++i) {
     drops_[i] =
         &r.counter("tidegate_feed_dropped_total", "Records read and dropped.", {{"reason", kDropNames[i]}});

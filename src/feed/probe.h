@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 
+#include "feed/snapshot_pool.h"
 #include "metrics/metrics.h"
 
 namespace tidegate::feed {
@@ -54,6 +55,7 @@ class Probe {
   void snapshot_taken() { taken_.add(); }
   void snapshot_reused() { reused_.add(); }
   void snapshot_failed() { failed_.add(); }
+  void unspooled(Unspooled reason) { unspooled_[static_cast<std::size_t>(reason)]->add(); }
   void snapshot_raced() { raced_.add(); }
   void resume_asked() { asked_.add(); }
   void resume_held() { held_.add(); }
@@ -86,6 +88,7 @@ class Probe {
   metrics::Gauge& lag_ms_;
   metrics::Histogram& active_after_;
   metrics::Histogram& rows_after_;
+  std::array<metrics::Counter*, kUnspooled> unspooled_{};
   std::array<metrics::Counter*, kDrops> drops_{};
   std::array<metrics::Counter*, kResets> resets_{};
 };

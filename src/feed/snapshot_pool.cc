@@ -15,18 +15,20 @@ namespace {
 /// 0.
 class Spooler final : public source::SnapshotSink {
  public:
-  Spooler(const SnapshotJob& job, const Options& options, const std::atomic<bool>& stopping)
+  Spooler(const SnapshotJob& job, const Options& options, const SpoolRoom& room, Clock& clock,
+          const std::atomic<bool>& stopping)
       : job_(job),
         options_(options),
+        room_(room),
+        clock_(clock),
         stopping_(stopping),
-        spool_(std::make_shared<Spool>()),
+        until_(clock.steady() + options.snapshot_timeout),
         cursor_(job.cursor) {}
 
   bool begin(const source::SnapshotInfo& info) override {
     // A reader that lost its connection may begin again.
-    *spool_ = {};
+    spool_ = std::make_shared<Spool>(room_);
     rows_.clear();
-    begun_ = true;
     info_ = info;
     cursor_.fence = info.fence;
     if (options_.unsafe_lsn_fence) info_.fence.snapshot.reset();
@@ -39,48 +41,67 @@ class Spooler final : public source::SnapshotSink {
     if (!rows_.empty() && rows_.size() + text.size() > options_.snapshot_part_bytes) end_part(false);
     if (!rows_.empty()) rows_ += ',';
     rows_ += text;
-    too_large_ = spool_->bytes + rows_.size() > options_.snapshot_bytes_max;
-    return !too_large_ && !stopping_;
+    if (spool_->bytes() + rows_.size() > options_.snapshot_bytes_max) {
+      fail(Unspooled::too_large,
+           {Fault::invalid, "the result is larger than this gateway's limit; narrow the query"});
+    } else if (clock_.steady() >= until_) {
+      fail(Unspooled::late, {Fault::unavailable, "the snapshot took too long"});
+    }
+    return !failed_ && !stopping_;
   }
 
   SnapshotResult finish(Status status) {
-    if (too_large_) {
-      status = Error{Fault::invalid, "the result is larger than this gateway's limit; narrow the query"};
-    } else if (stopping_) {
+    if (stopping_) {
       status = Error{Fault::unavailable, "the gateway stops"};
-    } else if (status.ok() && !begun_) {
+    } else if (status.ok() && !spool_) {
       status = Error{Fault::unavailable, "the snapshot did not begin"};
     }
-    if (status.ok()) end_part(true);
-    return {job_.flight, job_.channel, std::move(status), std::move(spool_), std::move(info_)};
+    if (status.ok() && !failed_) end_part(true);
+    if (failed_) status = failure_;
+    return {job_.flight, job_.channel, std::move(status), failed_, std::move(spool_), std::move(info_)};
   }
 
  private:
   void end_part(bool last) {
     std::string columns;
-    const auto part = static_cast<std::uint32_t>(spool_->tails.size());
+    const auto part = static_cast<std::uint32_t>(spool_->parts());
     if (part == 0) job_.query->append_columns_json(columns);
-    spool_->tails.push_back(
+    const Status kept = spool_->append(
         protocol::snapshot_tail(info_.fence.until, cursor_, columns, std::exchange(rows_, {}), part, last));
-    spool_->bytes += spool_->tails.back().size();
+    if (kept) return;
+    const bool budget = kept.error().fault == Fault::denied;
+    fail(budget ? Unspooled::budget : Unspooled::disk, {Fault::unavailable, kept.error().message});
+  }
+  void fail(Unspooled why, Error error) {
+    if (failed_) return;
+    failed_ = why;
+    failure_ = std::move(error);
   }
 
   const SnapshotJob& job_;
   const Options& options_;
+  const SpoolRoom& room_;
+  Clock& clock_;
   const std::atomic<bool>& stopping_;
+  const Steady until_;
   std::shared_ptr<Spool> spool_;
   protocol::Cursor cursor_;
   source::SnapshotInfo info_;
   std::string rows_;
-  bool begun_ = false;
-  bool too_large_ = false;
+  std::optional<Unspooled> failed_;
+  Error failure_;
 };
 
 }  // namespace
 
-SnapshotPool::SnapshotPool(source::Source& source, const Options& options,
-                           std::function<void(SnapshotResult)> done)
-    : source_(source), options_(options), done_(std::move(done)) {
+SnapshotPool::SnapshotPool(source::Source& source, const Options& options, std::shared_ptr<Budget> memory,
+                           Clock& clock, std::function<void(SnapshotResult)> done)
+    : source_(source),
+      options_(options),
+      room_{options.spool_memory_bytes, options.spool_directory, std::move(memory),
+            std::make_shared<Budget>(options.spool_bytes_max)},
+      clock_(clock),
+      done_(std::move(done)) {
   for (int i = 0; i < options_.snapshot_threads; ++i) threads_.emplace_back([this] { run(); });
 }
 
@@ -125,7 +146,7 @@ bool SnapshotPool::work() {
 }
 
 void SnapshotPool::take(const SnapshotJob& job, std::unique_ptr<source::SnapshotReader>& reader) {
-  Spooler spooler(job, options_, stopping_);
+  Spooler spooler(job, options_, room_, clock_, stopping_);
   Status status;
   if (!reader) {
     auto opened = source_.open_snapshot_reader();

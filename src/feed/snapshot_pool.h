@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "feed/events.h"
 #include "feed/options.h"
@@ -26,10 +27,20 @@ struct SnapshotJob {
   protocol::Cursor cursor;  ///< without the fence, which the snapshot brings
 };
 
+/// Why a snapshot that the database gave is not there.
+enum class Unspooled : std::uint8_t {
+  too_large,  ///< above `snapshot_bytes_max`
+  late,       ///< it took longer than `snapshot_timeout`
+  budget,     ///< the spools' files hold as much as they may
+  disk,       ///< the directory is full, or can't be written
+};
+inline constexpr int kUnspooled = 4;
+
 struct SnapshotResult {
   std::uint64_t flight = 0;
   ChannelId channel;
   Status status;
+  std::optional<Unspooled> unspooled;  ///< where that is the reason of `status`
   std::shared_ptr<const Spool> spool;
   source::SnapshotInfo info;
 };
@@ -40,7 +51,8 @@ struct SnapshotResult {
 class SnapshotPool {
  public:
   /// `done` is called on a thread of the pool's.
-  SnapshotPool(source::Source& source, const Options& options, std::function<void(SnapshotResult)> done);
+  SnapshotPool(source::Source& source, const Options& options, std::shared_ptr<Budget> memory, Clock& clock,
+               std::function<void(SnapshotResult)> done);
   /// Ends what is under way at its next row, and joins.
   ~SnapshotPool();
   SnapshotPool(const SnapshotPool&) = delete;
@@ -57,6 +69,8 @@ class SnapshotPool {
 
   source::Source& source_;
   const Options& options_;
+  const SpoolRoom room_;
+  Clock& clock_;
   const std::function<void(SnapshotResult)> done_;
   std::mutex mutex_;
   std::condition_variable ready_;

@@ -58,7 +58,7 @@ void Hub::State::on(const feed::SnapshotReady& event) {
     subscription->phase = next_phase(subscription->phase, Trigger::snapshot);
     subscription->place.start_at_snapshot(event.after, event.fence);
     subscription->spool = event.spool;
-    subscription->next_tail = 0;
+    subscription->next_part = 0;
     subscription->asked = false;
     probe_.snapshot_started();
     list_unfinished(*subscription);

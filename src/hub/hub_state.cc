@@ -177,7 +177,7 @@ void Hub::State::unsubscribe(Session& session, std::string_view name) {
 
 /// The others go on. A snapshot whose parts came under this name begins again under the next.
 void Hub::State::leave_name(Subscription& subscription, Names::iterator used) {
-  if (subscription.names.front() == used->first) subscription.next_tail = 0;
+  if (subscription.names.front() == used->first) subscription.next_part = 0;
   std::erase(subscription.names, used->first);
   subscription.session.by_name.erase(used);
 }
@@ -222,32 +222,60 @@ void Hub::State::written(Session& session) {
   owner_.check();
   tell_outbox_bytes(session, session.outbox.bytes());
   if (session.unfinished.empty() || session.outbox.bytes() > options_.outbox_bytes_low) return;
-  const std::vector<Subscription*> waiting = session.unfinished;  // proceeding may shorten the list
-  for (Subscription* subscription : waiting) proceed(*subscription);
+  std::vector<SubscriptionId> waiting;  // proceeding may shorten the list
+  for (const Subscription* subscription : session.unfinished) waiting.push_back(subscription->id);
+  for (SubscriptionId id : waiting) {
+    if (Subscription* subscription = find(id)) proceed(*subscription);
+  }
 }
 
 void Hub::State::proceed(Subscription& subscription) {
+  const SubscriptionId id = subscription.id;
   if (subscription.phase == Phase::snapshotting) write_snapshot(subscription);
-  if (subscription.phase == Phase::lagging) ask(subscription);
+  Subscription* still = find(id);  // a spool that can't be read ends it
+  if (still != nullptr && still->phase == Phase::lagging) ask(*still);
 }
 
 void Hub::State::write_snapshot(Subscription& subscription) {
   Session& session = subscription.session;
-  const feed::Spool& spool = *subscription.spool;
+  const std::shared_ptr<const feed::Spool> spool = subscription.spool;
   const std::string head = protocol::message_head("snapshot", subscription.names.front());
-  const HeldReference held(subscription.spool);
-  while (subscription.next_tail < spool.tails.size() && session.outbox.bytes() <= options_.outbox_bytes_max) {
-    const std::string& tail = spool.tails[subscription.next_tail++];
-    std::string start;
-    protocol::append_frame_header(start, protocol::Opcode::text, head.size() + tail.size());
-    session.outbox.push(start + head);
-    session.outbox.push_shared(held.get(), tail);
+  const HeldReference held(spool);
+  while (subscription.next_part < spool->parts() && session.outbox.bytes() <= options_.outbox_bytes_max) {
+    if (!write_part(session, *spool, subscription.next_part, head, held.get())) return lose(subscription);
+    ++subscription.next_part;
   }
   mark_dirty(session);
-  if (subscription.next_tail == spool.tails.size()) {
+  if (subscription.next_part == spool->parts()) {
     subscription.spool.reset();
     subscription.phase = next_phase(subscription.phase, Trigger::written);
   }
+}
+
+/// Out of memory by reference; out of the spool's file as a copy, of which there are never more than the
+/// outbox has room for.
+bool Hub::State::write_part(Session& session, const feed::Spool& spool, std::size_t part,
+                            const std::string& head, Held& held) {
+  if (const auto tail = spool.in_memory(part)) {
+    std::string start;
+    protocol::append_frame_header(start, protocol::Opcode::text, head.size() + tail->size());
+    session.outbox.push(start + head);
+    session.outbox.push_shared(held, *tail);
+    return true;
+  }
+  std::string text = head;
+  if (const Status got = spool.read(part, text); !got) return false;
+  session.outbox.push(protocol::text_frame(text));
+  return true;
+}
+
+/// Its snapshot can't be read any more.
+void Hub::State::lose(Subscription& subscription) {
+  for (const std::string& name : std::vector<std::string>(subscription.names)) {
+    send_error(subscription.session, protocol::ErrorCode::unavailable,
+               "the snapshot's rest could not be read; subscribe again", name, kRetryMs);
+  }
+  forget(subscription, true);
 }
 
 void Hub::State::ask(Subscription& subscription) {

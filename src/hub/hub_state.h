@@ -70,6 +70,9 @@ class Hub::State {
   /// Goes on with a snapshot or a catch-up as far as the outbox has room.
   void proceed(Subscription& subscription);
   void write_snapshot(Subscription& subscription);
+  static bool write_part(Session& session, const feed::Spool& spool, std::size_t part,
+                         const std::string& head, Held& held);
+  void lose(Subscription& subscription);
   void ask(Subscription& subscription);
   void list_unfinished(Subscription& subscription);
   void unlist_unfinished(Subscription& subscription);

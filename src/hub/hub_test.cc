@@ -58,11 +58,9 @@ class HubTest : public ::testing::Test {
 
   void snapshot(std::vector<SubscriptionId> ids, std::uint64_t after,
                 std::vector<std::string> tails = {",\"rows\":[]}"}, std::optional<Fence> fence = {}) {
-    auto spool = std::make_shared<feed::Spool>();
-    spool->tails = std::move(tails);
     feed::SnapshotReady event;
     event.subscriptions = std::move(ids);
-    event.spool = std::move(spool);
+    event.spool = feed::Spool::of(std::move(tails));
     event.after = FeedSeq(after);
     event.fence = std::move(fence);
     hub->on_event(event);
@@ -483,9 +481,7 @@ TEST_F(HubTest, a_snapshot_begins_again_when_the_name_that_it_came_under_leaves)
 TEST_F(HubTest, overflow_is_announced_before_the_snapshot_that_replaces) {
   const SessionId session = hub->open({.v1 = false, .pass_through = true});
   const SubscriptionId id = live(session, "a");
-  auto spool = std::make_shared<feed::Spool>();
-  spool->tails = {",\"rows\":[]}"};
-  hub->on_event(feed::SnapshotReady{{id}, spool, {}, FeedSeq(9), true});
+  hub->on_event(feed::SnapshotReady{{id}, feed::Spool::of({",\"rows\":[]}"}), {}, FeedSeq(9), true});
   const auto answers = read(session);
   ASSERT_EQ(answers.size(), 2u);
   EXPECT_EQ(answers[0], R"({"op":"error","code":"overflow","message":"reset-to-snapshot"})");

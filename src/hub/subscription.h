@@ -113,7 +113,7 @@ struct Subscription {
   Partition partition;    ///< managed: the channel's
   std::string diff_head;  ///< for text encodings
   std::shared_ptr<const feed::Spool> spool;
-  std::size_t next_tail = 0;
+  std::size_t next_part = 0;
   bool asked = false;       ///< a CatchUpCommand is under way
   bool unfinished = false;  ///< listed in Session::unfinished
 };

@@ -27,8 +27,7 @@ void PlayedFeed::on(const feed::SubscribeCommand& command) {
   accepted.partition = Partition(0);
   accepted.after = FeedSeq(seq_);
   ports_.at(shard).post(accepted, 1);
-  auto spool = std::make_shared<feed::Spool>();
-  spool->tails = {R"(,"version":0,"cursor":{"lsn":"0"},"rows":[]})"};
+  auto spool = feed::Spool::of({R"(,"version":0,"cursor":{"lsn":"0"},"rows":[]})"});
   ports_.at(shard).post(feed::SnapshotReady{{command.subscription}, spool, {}, FeedSeq(seq_)}, 1);
 }
 
