@@ -21,6 +21,10 @@ long:            ## what takes longer than `make test` may
 	tools/install test
 	tools/run-tests long
 
+mutants:         ## breaks each rule's code on purpose and wants its test to fail (slow)
+	tools/install test
+	tools/mutants
+
 format:          ## clang-format in place
 	tools/format
 
@@ -32,4 +36,4 @@ lint:            ## clang-tidy over everything (slow)
 clean:           ## remove what was built
 	rm -rf build
 
-.PHONY: help run build test long format lint clean
+.PHONY: help run build test long mutants format lint clean

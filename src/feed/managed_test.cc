@@ -276,6 +276,17 @@ TEST_F(ManagedTest, rule_5_parts_of_an_unfinished_transaction_are_begun_again_by
   EXPECT_EQ(follower.unsolicited, 0);
 }
 
+TEST_F(ManagedTest, rule_5_a_part_of_another_generation_does_not_go_on_where_the_first_was_cut_off) {
+  Follower& follower = live(100, 100);
+  const Partition partition = stage.partition_of(key);
+  stage.append(log::Kind::diff, partition, key, "x0", 110, Xid(1), 0, false);
+  stage.generation = Generation(2);
+  stage.append(log::Kind::diff, partition, key, "y1", 110, Xid(1), 1, true);
+  stage.settle(110, 109);
+  EXPECT_EQ(follower.unsolicited, 1);
+  EXPECT_EQ(follower.got, std::vector<Got>({{Lsn(110), "x0", 0}}));
+}
+
 TEST_F(ManagedTest, rule_5_parts_without_their_first_reset_the_channel) {
   Follower& follower = live(100, 100);
   stage.append(log::Kind::diff, stage.partition_of(key), key, "x1", 110, Xid(1), 1, true);
@@ -313,7 +324,7 @@ TEST_F(ManagedTest, rule_22_a_failed_snapshot_says_nothing_of_the_databases_word
   EXPECT_EQ(follower.refused->message.find("4711"), std::string::npos);
 }
 
-TEST_F(ManagedTest, nothing_from_the_matcher_is_stale_until_something_comes) {
+TEST_F(ManagedTest, rule_3_nothing_from_the_matcher_is_stale_until_something_comes) {
   EXPECT_FALSE(stage.feed->ready().ok());
   stage.settle(10, 10);
   stage.clock.advance(std::chrono::seconds(6));
@@ -327,7 +338,7 @@ TEST_F(ManagedTest, nothing_from_the_matcher_is_stale_until_something_comes) {
   EXPECT_TRUE(stage.feed->ready().ok());
 }
 
-TEST_F(ManagedTest, a_channel_lingers_and_then_its_registration_ends) {
+TEST_F(ManagedTest, rule_14_a_channel_lingers_and_then_its_registration_ends) {
   Follower& follower = live(100, 100);
   stage.unsubscribe(follower);
   stage.clock.advance(std::chrono::seconds(30));
@@ -471,7 +482,7 @@ TEST(FeedStartTest, rule_20_a_directory_for_spools_that_is_not_there_is_named_at
   EXPECT_NE(status.error().message.find("/no/such/directory"), std::string::npos);
 }
 
-TEST(FeedTailTest, reading_pauses_while_a_shard_cant_keep_up) {
+TEST(FeedTailTest, rule_27_reading_pauses_while_a_shard_cant_keep_up) {
   Stage stage(true);
   stage.start();
   const auto query = query_for(1);

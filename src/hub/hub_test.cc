@@ -328,7 +328,7 @@ TEST_F(HubTest, rule_18_another_partition_s_progress_says_nothing) {
   EXPECT_EQ(read(session), std::vector<std::string>{"invisible"});
 }
 
-TEST_F(HubTest, a_text_diff_carries_the_filter_in_its_cursor_while_it_is_on) {
+TEST_F(HubTest, rule_18_a_text_diff_carries_the_filter_in_its_cursor_while_it_is_on) {
   const SessionId session = hub->open({.v1 = true});
   const SubscriptionId id = subscribe(session, "a", Encoding::json);
   accept(id);
@@ -518,7 +518,7 @@ TEST_F(HubTest, a_refusal_concerns_one_query) {
   EXPECT_EQ(read(session), std::vector<std::string>{"yes"});
 }
 
-TEST_F(HubTest, progress_is_sent_when_due_and_never_past_a_backlog) {
+TEST_F(HubTest, rule_3_progress_is_sent_when_due_and_never_past_a_backlog) {
   make({.outbox_bytes_max = 100, .outbox_bytes_low = 10, .outbox_bytes_hard = 1 << 20});
   const SessionId ready = hub->open({.v1 = true});
   const SessionId behind = hub->open({.v1 = true});

@@ -142,7 +142,7 @@ TEST(Place, being_told_that_all_was_offered_does_not_pass_an_unfinished_transact
   EXPECT_EQ(place.after(), FeedSeq(12));
 }
 
-TEST(Place, a_cursor_with_a_fence_goes_on_filtering) {
+TEST(Place, rule_18_a_cursor_with_a_fence_goes_on_filtering) {
   Place place(false);
   place.start_at_cursor(FeedSeq(3), Lsn(500), fence(1000, 50, 60, {Xid(55)}));
   EXPECT_EQ(take(place, frame(4, 500, 55)), Verdict::contained) << "the cursor's own";

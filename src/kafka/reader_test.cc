@@ -215,7 +215,7 @@ TEST_F(KafkaReading, Rule11AChangedPartitionCountIsFatalAndSaysBoth) {
   EXPECT_TRUE(is(read_error(*following), Fault::fatal, {topic + " has 3 partitions now", "it had 2"}));
 }
 
-TEST_F(KafkaReading, ADeletedTopicIsLostAndOneMadeAnewCanBeSought) {
+TEST_F(KafkaReading, Rule9ADeletedTopicIsLostAndOneMadeAnewCanBeSought) {
   const std::string topic = created_topic();
   Options options = options_for({topic});
   options.partitions_checked_every = 50ms;
@@ -236,7 +236,7 @@ TEST_F(KafkaReading, ADeletedTopicIsLostAndOneMadeAnewCanBeSought) {
   EXPECT_EQ(read_some(*following, 1)[0].value, "new");
 }
 
-TEST_F(KafkaReading, APositionAboveATopicMadeAnewIsLost) {
+TEST_F(KafkaReading, Rule9APositionAboveATopicMadeAnewIsLost) {
   const std::string topic = created_topic();
   open_topics({topic});
   append(0, 50);
@@ -245,7 +245,7 @@ TEST_F(KafkaReading, APositionAboveATopicMadeAnewIsLost) {
   EXPECT_EQ(read_error(*reader(0, 50)).fault, Fault::lost);
 }
 
-TEST_F(KafkaReading, WhatRetentionTookIsLostBelowAndReadFromTheStart) {
+TEST_F(KafkaReading, Rule9WhatRetentionTookIsLostBelowAndReadFromTheStart) {
   const std::string topic = created_topic(2);
   open_topics({topic});
   append(0, 20);

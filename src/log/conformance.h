@@ -237,7 +237,7 @@ TYPED_TEST_P(LogConformance, WatermarksAreTheFirstAndTheNextOffset) {
   EXPECT_EQ(some->end, Offset(5));
 }
 
-TYPED_TEST_P(LogConformance, APositionAboveTheEndIsLostUntilSoughtAgain) {
+TYPED_TEST_P(LogConformance, Rule9APositionAboveTheEndIsLostUntilSoughtAgain) {
   this->open();
   this->append(record_of(this->kFirst, "k", "v"));
   this->flush();
@@ -247,7 +247,7 @@ TYPED_TEST_P(LogConformance, APositionAboveTheEndIsLostUntilSoughtAgain) {
   EXPECT_EQ(read_some(*reader, 1).size(), 1U);
 }
 
-TYPED_TEST_P(LogConformance, APositionBelowTheStartIsLostUntilSoughtAgain) {
+TYPED_TEST_P(LogConformance, Rule9APositionBelowTheStartIsLostUntilSoughtAgain) {
   this->open();
   for (int i = 0; i < 5; ++i) this->append(record_of(this->kFirst, "k", "old"));
   this->flush();
@@ -437,8 +437,9 @@ REGISTER_TYPED_TEST_SUITE_P(LogConformance, GivesRecordsBackInOrderByteForByteWi
                             EveryKindComesBack, AnEmptyValueIsNoTombstoneAndAnEmptyKeyIsNone,
                             TwoReadersEachGetEverything, PartitionsAreReadFromTheirOwnStarts,
                             ReadAtTheEndIsEmptyAndGoesOnWithWhatIsAppended, WakeEndsAWaitingReadAndTheNextOne,
-                            WatermarksAreTheFirstAndTheNextOffset, APositionAboveTheEndIsLostUntilSoughtAgain,
-                            APositionBelowTheStartIsLostUntilSoughtAgain,
+                            WatermarksAreTheFirstAndTheNextOffset,
+                            Rule9APositionAboveTheEndIsLostUntilSoughtAgain,
+                            Rule9APositionBelowTheStartIsLostUntilSoughtAgain,
                             SeekGoesBackAndForthAndAddsPartitions, WhatDoesNotExistIsInvalid,
                             ABatchIsBoundedInBytesButALargerRecordComesAlone, ABatchOutlivesItsReader,
                             AppendsAreNumberedAndAcknowledgedInOrderWithTheirOffsets,

@@ -22,7 +22,7 @@ struct MemoryWorld {
 };
 INSTANTIATE_TYPED_TEST_SUITE_P(Memory, LogConformance, MemoryWorld);
 
-TEST(MemoryLog, DropsItsOldestAtTheBoundAndCountsThem) {
+TEST(MemoryLog, Rule27DropsItsOldestAtTheBoundAndCountsThem) {
   MemoryLog log(2, 10'000);
   auto appender = std::move(*log.open_appender());
   for (int i = 0; i < 1000; ++i)
@@ -59,7 +59,7 @@ TEST(MemoryLog, ABatchKeepsDroppedRecordsAlive) {
   EXPECT_EQ(batch.records[0].value, std::string(100, 'a'));
 }
 
-TEST(MemoryLog, WhatAReaderWouldMissIsLostEvenIfItWasReadingAllAlong) {
+TEST(MemoryLog, Rule27WhatAReaderWouldMissIsLostEvenIfItWasReadingAllAlong) {
   MemoryLog log(1, 5'000);
   auto appender = std::move(*log.open_appender());
   auto reader = std::move(*log.open_reader({{Partition(0), Offset(0)}}));

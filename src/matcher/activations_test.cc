@@ -31,7 +31,7 @@ class ActivationsTest : public testing::Test {
   Activations activations_{kLimits};
 };
 
-TEST_F(ActivationsTest, TheFirstRegistrationBeginsAndTheOthersAreAnswered) {
+TEST_F(ActivationsTest, Rule14TheFirstRegistrationBeginsAndTheOthersAreAnswered) {
   activations_.reign(milliseconds(0));
   activations_.apply(wants(1, "a"), milliseconds(0));
   EXPECT_EQ(activations_.take(), (Tasks{{Step::begin, "a"}}));
@@ -43,7 +43,7 @@ TEST_F(ActivationsTest, TheFirstRegistrationBeginsAndTheOthersAreAnswered) {
   EXPECT_EQ(activations_.activation("a"), Activation(7));
 }
 
-TEST_F(ActivationsTest, AQueryEndsWhenNobodyHasWantedItForAWhile) {
+TEST_F(ActivationsTest, Rule14AQueryEndsWhenNobodyHasWantedItForAWhile) {
   activations_.reign(milliseconds(0));
   activations_.apply(wants(1, "a"), milliseconds(0));
   activations_.apply(wants(2, "a"), milliseconds(0));
@@ -62,7 +62,7 @@ TEST_F(ActivationsTest, AQueryEndsWhenNobodyHasWantedItForAWhile) {
   EXPECT_FALSE(activations_.wanted("a"));
 }
 
-TEST_F(ActivationsTest, OneThatIsWantedAgainWhileItLingersGoesOn) {
+TEST_F(ActivationsTest, Rule14OneThatIsWantedAgainWhileItLingersGoesOn) {
   activations_.reign(milliseconds(0));
   activations_.apply(wants(1, "a"), milliseconds(0));
   (void)activations_.take();
@@ -73,7 +73,7 @@ TEST_F(ActivationsTest, OneThatIsWantedAgainWhileItLingersGoesOn) {
   EXPECT_EQ(activations_.take(), (Tasks{{Step::answer, "a"}}));
 }
 
-TEST_F(ActivationsTest, ARegistrationDuringTheEndBeginsAnotherActivation) {
+TEST_F(ActivationsTest, Rule14ARegistrationDuringTheEndBeginsAnotherActivation) {
   activations_.reign(milliseconds(0));
   activations_.apply(wants(1, "a"), milliseconds(0));
   (void)activations_.take();
@@ -91,7 +91,7 @@ TEST_F(ActivationsTest, ARegistrationDuringTheEndBeginsAnotherActivation) {
   EXPECT_TRUE(activations_.active("a", Activation(9)));
 }
 
-TEST_F(ActivationsTest, ALeaseThatIsNotRenewedEndsWhatItsIncarnationWanted) {
+TEST_F(ActivationsTest, Rule15ALeaseThatIsNotRenewedEndsWhatItsIncarnationWanted) {
   activations_.reign(milliseconds(0));
   activations_.apply(registry::Lease{Incarnation(1), false}, milliseconds(0));
   activations_.apply(wants(1, "a"), milliseconds(5));
@@ -106,14 +106,14 @@ TEST_F(ActivationsTest, ALeaseThatIsNotRenewedEndsWhatItsIncarnationWanted) {
   EXPECT_EQ(activations_.take(), (Tasks{{Step::end, "a"}}));
 }
 
-TEST_F(ActivationsTest, AGatewayThatLeavesInOrderWantsNothingAtOnce) {
+TEST_F(ActivationsTest, Rule15AGatewayThatLeavesInOrderWantsNothingAtOnce) {
   activations_.reign(milliseconds(0));
   activations_.apply(wants(1, "a"), milliseconds(5));
   activations_.apply(registry::Lease{Incarnation(1), true}, milliseconds(6));
   EXPECT_FALSE(activations_.wanted("a"));
 }
 
-TEST_F(ActivationsTest, WithoutLeasesNothingExpires) {
+TEST_F(ActivationsTest, Rule28WithoutLeasesNothingExpires) {
   Activations direct({.leases = false, .lease = milliseconds(100), .linger = milliseconds(50)});
   direct.reign(milliseconds(0));
   direct.apply(wants(1, "a"), milliseconds(0));
@@ -121,7 +121,7 @@ TEST_F(ActivationsTest, WithoutLeasesNothingExpires) {
   EXPECT_TRUE(direct.wanted("a"));
 }
 
-TEST_F(ActivationsTest, ANewGenerationKeepsWhatIsOpenAndWantedAndGrantsOneLease) {
+TEST_F(ActivationsTest, Rule15ANewGenerationKeepsWhatIsOpenAndWantedAndGrantsOneLease) {
   activations_.apply(wants(1, "kept"), milliseconds(0));
   activations_.apply(registry::ActivationRecord{"kept", Activation(7), false});
   activations_.apply(registry::ActivationRecord{"abandoned", Activation(8), false});
@@ -149,7 +149,7 @@ TEST_F(ActivationsTest, ARefusedKeyIsForgottenUntilItIsRegisteredAgain) {
   EXPECT_EQ(activations_.take(), (Tasks{{Step::begin, "a"}}));
 }
 
-TEST_F(ActivationsTest, OneThatNobodyWantsAnyMoreBeforeItBeganIsEndedAfterwards) {
+TEST_F(ActivationsTest, Rule14OneThatNobodyWantsAnyMoreBeforeItBeganIsEndedAfterwards) {
   activations_.reign(milliseconds(0));
   activations_.apply(wants(1, "a"), milliseconds(0));
   (void)activations_.take();

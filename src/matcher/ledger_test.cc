@@ -26,7 +26,7 @@ TEST(Ledger, TransactionsWithoutRecordsNeedNoAcknowledgement) {
   EXPECT_EQ(ledger.acknowledged(1), Lsn(40));
 }
 
-TEST(Checkpoints, TheLowestCountsOnceEveryPartitionHasOne) {
+TEST(Checkpoints, Rule10TheLowestCountsOnceEveryPartitionHasOne) {
   Checkpoints checkpoints(2);
   EXPECT_FALSE(checkpoints.lowest());
   checkpoints.noted(Partition(1), Lsn(50));

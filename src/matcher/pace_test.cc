@@ -21,7 +21,7 @@ class PaceTest : public testing::Test {
   Pace::Standing standing_;
 };
 
-TEST_F(PaceTest, ProgressComesEachSecondWhenIdleAndTenTimesAsOftenWhenNot) {
+TEST_F(PaceTest, Rule3ProgressComesEachSecondWhenIdleAndTenTimesAsOftenWhenNot) {
   EXPECT_FALSE(after(999).progress);
   EXPECT_EQ(pace_.patience(now_, standing_), milliseconds(1));
   EXPECT_TRUE(after(1).progress);
@@ -31,7 +31,7 @@ TEST_F(PaceTest, ProgressComesEachSecondWhenIdleAndTenTimesAsOftenWhenNot) {
   EXPECT_FALSE(after(999).progress);
 }
 
-TEST_F(PaceTest, ProgressComesAtOnceWhenItIsWhatARegistrationWaitsFor) {
+TEST_F(PaceTest, Rule3ProgressComesAtOnceWhenItIsWhatARegistrationWaitsFor) {
   standing_.position = Lsn(10);
   standing_.visible = Lsn(8);
   standing_.waiting = Lsn(9);
@@ -67,7 +67,7 @@ TEST_F(PaceTest, ALostAnswerIsAskedForAgain) {
   EXPECT_TRUE(after(1).visibility);
 }
 
-TEST_F(PaceTest, AStreamThatStandsStillBelowTheServersLogIsPushedOnceASecond) {
+TEST_F(PaceTest, Rule3AStreamThatStandsStillBelowTheServersLogIsPushedOnceASecond) {
   standing_.queries = true;
   standing_.position = Lsn(10);
   EXPECT_TRUE(after(0).visibility);
@@ -80,7 +80,7 @@ TEST_F(PaceTest, AStreamThatStandsStillBelowTheServersLogIsPushedOnceASecond) {
   EXPECT_FALSE(after(5'000).nudge);
 }
 
-TEST_F(PaceTest, AStreamThatMovesIsNotPushed) {
+TEST_F(PaceTest, Rule3AStreamThatMovesIsNotPushed) {
   standing_.queries = true;
   for (std::uint64_t step = 1; step < 10; ++step) {
     standing_.position = Lsn(step);
@@ -91,7 +91,7 @@ TEST_F(PaceTest, AStreamThatMovesIsNotPushed) {
   EXPECT_FALSE(after(5'000).nudge);
 }
 
-TEST(LeaseClock, OnlyRunsAtTheControlTopicsEnd) {
+TEST(LeaseClock, Rule15OnlyRunsAtTheControlTopicsEnd) {
   LeaseClock clock;
   Steady now{std::chrono::hours(1)};
   EXPECT_EQ(clock.look(now, true), milliseconds(0));
@@ -101,7 +101,7 @@ TEST(LeaseClock, OnlyRunsAtTheControlTopicsEnd) {
   EXPECT_EQ(clock.look(now += milliseconds(100), true), milliseconds(400));
 }
 
-TEST(LeaseClock, AProcessThatWasStoppedDoesNotExpireEverybody) {
+TEST(LeaseClock, Rule15AProcessThatWasStoppedDoesNotExpireEverybody) {
   LeaseClock clock;
   Steady now{std::chrono::hours(1)};
   clock.look(now, true);

@@ -65,7 +65,7 @@ class ReignTest : public testing::Test {
   std::unique_ptr<Reign> reign_;
 };
 
-TEST_F(ReignTest, EveryPartitionBeginsWithAProgressOfItsGeneration) {
+TEST_F(ReignTest, Rule4EveryPartitionBeginsWithAProgressOfItsGeneration) {
   const auto records = world_.logged(Partition(0));
   ASSERT_EQ(records.size(), 1U);
   EXPECT_EQ(records[0].headers.kind, Kind::progress);
@@ -93,7 +93,7 @@ TEST_F(ReignTest, ACommitBecomesADiffOfTheQueriesThatItTouches) {
   EXPECT_EQ(diff->changes[0].row, R"({"id":1,"region":"eu","total":"5","title":"t"})");
 }
 
-TEST_F(ReignTest, AnActivationIsStoredBeforeItsAnswerAndItsAnswerStandsBeforeItsDiffs) {
+TEST_F(ReignTest, Rule14AnActivationIsStoredBeforeItsAnswerAndItsAnswerStandsBeforeItsDiffs) {
   world_.registry.hold = true;
   world_.wants(1, "q", kAll);
   step();
@@ -110,7 +110,7 @@ TEST_F(ReignTest, AnActivationIsStoredBeforeItsAnswerAndItsAnswerStandsBeforeIts
   EXPECT_NE(records[0].value.find(R"("query":")" + orders_query("{}")->hash().hex()), std::string::npos);
 }
 
-TEST_F(ReignTest, AnotherRegistrationOfAQueryIsAnsweredWithTheSameActivationAndANewR) {
+TEST_F(ReignTest, Rule14AnotherRegistrationOfAQueryIsAnsweredWithTheSameActivationAndANewR) {
   watch("q");
   give(transaction(200, 7, {inserted(order(1, "eu", "5"))}));
   world_.wants(2, "q", kAll);
@@ -122,7 +122,7 @@ TEST_F(ReignTest, AnotherRegistrationOfAQueryIsAnsweredWithTheSameActivationAndA
   EXPECT_EQ(records[2].headers.lsn, Lsn(200));
 }
 
-TEST_F(ReignTest, ACommitThatIsNotVisibleHoldsVAndTheSlot) {
+TEST_F(ReignTest, Rule1ACommitThatIsNotVisibleHoldsVAndTheSlot) {
   watch("q");
   checkpoint();
   give(transaction(200, 7, {inserted(order(1, "eu", "5"))}));
@@ -140,7 +140,7 @@ TEST_F(ReignTest, ACommitThatIsNotVisibleHoldsVAndTheSlot) {
   EXPECT_NE(metrics.find("tidegate_matcher_visible_after_milliseconds_count 1"), std::string::npos);
 }
 
-TEST_F(ReignTest, WhatTheLogHasNotAcknowledgedIsNotConfirmed) {
+TEST_F(ReignTest, Rule1WhatTheLogHasNotAcknowledgedIsNotConfirmed) {
   watch("q");
   checkpoint();
   world_.log.acknowledged_max = 5;
@@ -154,7 +154,7 @@ TEST_F(ReignTest, WhatTheLogHasNotAcknowledgedIsNotConfirmed) {
   EXPECT_EQ(world_.stream.confirmed_, Lsn(1'000));
 }
 
-TEST_F(ReignTest, TheSlotIsNeverConfirmedAboveTheStoredCheckpoints) {
+TEST_F(ReignTest, Rule10TheSlotIsNeverConfirmedAboveTheStoredCheckpoints) {
   checkpoint();
   give(source::StreamPosition{Lsn(500)});
   world_.registry.hold = true;
@@ -166,7 +166,7 @@ TEST_F(ReignTest, TheSlotIsNeverConfirmedAboveTheStoredCheckpoints) {
   EXPECT_EQ(world_.stream.confirmed_, Lsn(500));
 }
 
-TEST_F(ReignTest, ARegistrationThatWaitsForVIsToldAtOnce) {
+TEST_F(ReignTest, Rule3ARegistrationThatWaitsForVIsToldAtOnce) {
   give(transaction(200, 7, {}));
   watch("q");
   EXPECT_GE(world_.stream.asked_, 1);
@@ -196,14 +196,14 @@ TEST_F(ReignTest, TheDatabaseIsAskedWhileAnythingIsDoubtfulButOneQuestionAtATime
   EXPECT_EQ(world_.stream.asked_, 2);
 }
 
-TEST_F(ReignTest, AStreamThatStandsStillBelowTheServersLogIsPushed) {
+TEST_F(ReignTest, Rule3AStreamThatStandsStillBelowTheServersLogIsPushed) {
   watch("q");
   sees_all_below(1, 900);
   step_after(1'000);
   EXPECT_EQ(world_.stream.nudged_, 1);
 }
 
-TEST_F(ReignTest, ALargeDiffIsCutIntoPartsOfOneEncodedDiff) {
+TEST_F(ReignTest, Rule5ALargeDiffIsCutIntoPartsOfOneEncodedDiff) {
   watch("q");
   give(transaction(200, 7, {inserted(order(1, "eu", "5", std::string(2'000'000, 'x')))}));
   auto records = world_.logged();
@@ -222,7 +222,7 @@ TEST_F(ReignTest, ALargeDiffIsCutIntoPartsOfOneEncodedDiff) {
   EXPECT_GT(diff->changes[0].row.size(), 2'000'000U);
 }
 
-TEST_F(ReignTest, ADiffAboveTheLimitIsAReset) {
+TEST_F(ReignTest, Rule5ADiffAboveTheLimitIsAReset) {
   options_.diff_bytes_max = 1'000;
   begin();
   watch("q");
@@ -231,7 +231,7 @@ TEST_F(ReignTest, ADiffAboveTheLimitIsAReset) {
   EXPECT_EQ(world_.logged().back().headers.lsn, Lsn(200));
 }
 
-TEST_F(ReignTest, TruncateIsAStateThatHoldsWhatFollowedInTheTransaction) {
+TEST_F(ReignTest, Rule13TruncateIsAStateThatHoldsWhatFollowedInTheTransaction) {
   watch("q");
   give(transaction(200, 7, {truncated(), inserted(order(1, "eu", "5"))}));
   give(transaction(300, 8, {truncated()}));
@@ -241,7 +241,7 @@ TEST_F(ReignTest, TruncateIsAStateThatHoldsWhatFollowedInTheTransaction) {
   EXPECT_TRUE(protocol::decode_diff(records[2].value)->changes.empty());
 }
 
-TEST_F(ReignTest, AQueryThatNobodyWantsAnyMoreEndsInOrder) {
+TEST_F(ReignTest, Rule14AQueryThatNobodyWantsAnyMoreEndsInOrder) {
   watch("q");
   world_.leaves(1, "q");
   step();
@@ -344,13 +344,13 @@ TEST_F(ReignTest, LsnsOfAPartitionNeverFall) {
   EXPECT_EQ(last, Lsn(300));
 }
 
-TEST_F(ReignTest, ALeaseThatRanOutEndsTheQueriesOfItsGateway) {
+TEST_F(ReignTest, Rule15ALeaseThatRanOutEndsTheQueriesOfItsGateway) {
   watch("q");
   for (int second = 0; second < 22; ++second) step_after(1'000);
   EXPECT_EQ(world_.kinds(), (Kinds{Kind::active, Kind::closed}));
 }
 
-TEST_F(ReignTest, AnotherMatcherEndsThisOne) {
+TEST_F(ReignTest, Rule4AnotherMatcherEndsThisOne) {
   Reign other(world_.parts(), options_);
   ASSERT_TRUE(other.start().ok());
   EXPECT_GT(other.generation(), reign_->generation());
@@ -361,7 +361,7 @@ TEST_F(ReignTest, AnotherMatcherEndsThisOne) {
   EXPECT_TRUE(other.settle().ok());
 }
 
-TEST_F(ReignTest, AFailedDeliveryEndsTheReign) {
+TEST_F(ReignTest, Rule4AFailedDeliveryEndsTheReign) {
   world_.log.broken = Error{Fault::unavailable, "broker said no"};
   const auto ticked = reign_->tick();
   ASSERT_FALSE(ticked.ok());

@@ -125,7 +125,7 @@ class Stored final : public source::StoredChanges {
   std::vector<source::Change> changes_;
 };
 
-TEST(Roster, NetChangesTurnTheResultBeforeIntoTheResultAfter) {
+TEST(Roster, Rule25NetChangesTurnTheResultBeforeIntoTheResultAfter) {
   const std::uint64_t seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937_64 random(seed);
@@ -186,7 +186,7 @@ class OneQuery : public testing::Test {
 constexpr std::string_view kEu =
     R"({"columns":["id","region"],"where":[{"column":"region","op":"=","value":"eu"}]})";
 
-TEST_F(OneQuery, ARowThatLeavesTheResultShowsItsKeyOnly) {
+TEST_F(OneQuery, Rule25ARowThatLeavesTheResultShowsItsKeyOnly) {
   watch(kEu);
   const auto net = changes({updated(order(1, "eu", "1"), order(1, "us", "2", "secret"))});
   ASSERT_EQ(net.size(), 1U);
@@ -195,7 +195,7 @@ TEST_F(OneQuery, ARowThatLeavesTheResultShowsItsKeyOnly) {
   EXPECT_TRUE(net[0].row.empty());
 }
 
-TEST_F(OneQuery, ARowThatEntersIsAnInsertOfTheWholeRow) {
+TEST_F(OneQuery, Rule25ARowThatEntersIsAnInsertOfTheWholeRow) {
   watch(kEu);
   const auto net = changes({updated(order(1, "us", "1"), order(1, "eu", "2"))});
   ASSERT_EQ(net.size(), 1U);
@@ -203,7 +203,7 @@ TEST_F(OneQuery, ARowThatEntersIsAnInsertOfTheWholeRow) {
   EXPECT_EQ(net[0].row, R"({"id":1,"region":"eu"})");
 }
 
-TEST_F(OneQuery, AChangedKeyIsARemoveAndAnInsert) {
+TEST_F(OneQuery, Rule25AChangedKeyIsARemoveAndAnInsert) {
   watch(kEu);
   const auto net = changes({updated(order(1, "eu", "1"), order(2, "eu", "1"))});
   ASSERT_EQ(net.size(), 2U);
@@ -219,7 +219,7 @@ TEST_F(OneQuery, WhatTheProjectionDoesNotShowIsNoChange) {
   EXPECT_TRUE(changes({removed(order(4, "eu", "1")), inserted(order(4, "eu", "9"))}).empty());
 }
 
-TEST_F(OneQuery, TruncateReplacesTheResultByWhatFollowsIt) {
+TEST_F(OneQuery, Rule13TruncateReplacesTheResultByWhatFollowsIt) {
   watch(kEu);
   const auto effects =
       match({inserted(order(1, "eu", "1")), truncated(), inserted(order(2, "eu", "1")),
@@ -232,7 +232,7 @@ TEST_F(OneQuery, TruncateReplacesTheResultByWhatFollowsIt) {
   EXPECT_EQ(net[0].kind, ChangeKind::insert);
 }
 
-TEST_F(OneQuery, AChangeWithoutItsOldRowResetsInsteadOfGuessing) {
+TEST_F(OneQuery, Rule25AChangeWithoutItsOldRowResetsInsteadOfGuessing) {
   watch(kEu);
   source::Change change{orders(), source::ChangeKind::update, {}, order(1, "eu", "1")};
   const auto effects = match({change});

@@ -25,11 +25,11 @@ Circumstances circumstances() {
   return {{"system", 1, "shop"}, "slot", 2, Lsn(40)};
 }
 
-TEST(Epoch, IsCarriedOnWhereNothingChangedAndTheSlotIsNotAboveTheCheckpoints) {
+TEST(Epoch, Rule10IsCarriedOnWhereNothingChangedAndTheSlotIsNotAboveTheCheckpoints) {
   EXPECT_EQ(breaks_epoch(predecessor(), circumstances()), "");
 }
 
-TEST(Epoch, IsBrokenByWhateverItIsBoundTo) {
+TEST(Epoch, Rule10IsBrokenByWhateverItIsBoundTo) {
   EXPECT_NE(breaks_epoch({}, circumstances()), "");
   auto now = circumstances();
   now.source.timeline = 2;
@@ -95,7 +95,7 @@ class SuccessionTest : public testing::Test {
   World world_{2};
 };
 
-TEST_F(SuccessionTest, TheNextGenerationKeepsEpochAndActivationAndAppendsAgainWhatIsStreamedAgain) {
+TEST_F(SuccessionTest, Rule14TheNextGenerationKeepsEpochAndActivationAndAppendsAgainWhatIsStreamedAgain) {
   auto before = first();
   const Epoch epoch = before->epoch();
   const Generation generation = before->generation();
@@ -114,7 +114,7 @@ TEST_F(SuccessionTest, TheNextGenerationKeepsEpochAndActivationAndAppendsAgainWh
   EXPECT_EQ(activations()[0], activations()[1]);
 }
 
-TEST_F(SuccessionTest, ASlotAboveTheCheckpointsIsANewEpochWithNewActivations) {
+TEST_F(SuccessionTest, Rule10ASlotAboveTheCheckpointsIsANewEpochWithNewActivations) {
   auto before = first();
   const Epoch epoch = before->epoch();
   before.reset();
@@ -125,7 +125,7 @@ TEST_F(SuccessionTest, ASlotAboveTheCheckpointsIsANewEpochWithNewActivations) {
   EXPECT_NE(activations()[0], activations()[1]);
 }
 
-TEST_F(SuccessionTest, ALogThatDoesNotHoldTheCheckpointsIsANewEpoch) {
+TEST_F(SuccessionTest, Rule10ALogThatDoesNotHoldTheCheckpointsIsANewEpoch) {
   auto before = first();
   before.reset();
   world_.stream.start_position_ = Lsn(200);
@@ -136,7 +136,7 @@ TEST_F(SuccessionTest, ALogThatDoesNotHoldTheCheckpointsIsANewEpoch) {
   EXPECT_EQ(after.epoch_break(), "the log does not hold what the checkpoints say");
 }
 
-TEST_F(SuccessionTest, AnOrderlyEndLeavesNothingToStreamAgain) {
+TEST_F(SuccessionTest, Rule10AnOrderlyEndLeavesNothingToStreamAgain) {
   auto before = first();
   ASSERT_TRUE(before->finish().ok());
   EXPECT_EQ(world_.stream.confirmed_, Lsn(300));
@@ -145,7 +145,7 @@ TEST_F(SuccessionTest, AnOrderlyEndLeavesNothingToStreamAgain) {
   EXPECT_EQ(begin(world_)->epoch_break(), "");
 }
 
-TEST_F(SuccessionTest, AnOpenActivationThatNobodyWantsIsClosedByTheNextGeneration) {
+TEST_F(SuccessionTest, Rule14AnOpenActivationThatNobodyWantsIsClosedByTheNextGeneration) {
   auto before = first();
   before.reset();
   world_.leaves(1, "q");
@@ -155,7 +155,7 @@ TEST_F(SuccessionTest, AnOpenActivationThatNobodyWantsIsClosedByTheNextGeneratio
   EXPECT_EQ(world_.kinds(), (Kinds{Kind::active, Kind::diff, Kind::diff, Kind::closed}));
 }
 
-TEST_F(SuccessionTest, FencesStandAtTheFirstRecordOfTheGeneration) {
+TEST_F(SuccessionTest, Rule4FencesStandAtTheFirstRecordOfTheGeneration) {
   std::map<Partition, registry::GenerationFence> fences;
   auto following = world_.registry.follow(
       [&](const registry::Entry& entry) {

@@ -15,7 +15,7 @@ XidSnapshot snapshot(std::uint64_t xmin, std::uint64_t xmax, std::vector<Xid> in
   return {Xid(xmin), Xid(xmax), std::move(in_progress)};
 }
 
-TEST(VisibleWatermark, IsThePositionWhileNothingIsDoubtful) {
+TEST(VisibleWatermark, Rule1IsThePositionWhileNothingIsDoubtful) {
   VisibleWatermark watermark(Lsn(100));
   EXPECT_EQ(watermark.visible(), Lsn(100));
   watermark.reached(Lsn(150));
@@ -26,7 +26,7 @@ TEST(VisibleWatermark, IsThePositionWhileNothingIsDoubtful) {
   EXPECT_EQ(watermark.position(), Lsn(200));
 }
 
-TEST(VisibleWatermark, StaysBelowACommitThatNoSnapshotSees) {
+TEST(VisibleWatermark, Rule1StaysBelowACommitThatNoSnapshotSees) {
   VisibleWatermark watermark(Lsn(100));
   watermark.streamed(Lsn(200), Xid(7));
   watermark.streamed(Lsn(300), Xid(5));
@@ -39,14 +39,14 @@ TEST(VisibleWatermark, StaysBelowACommitThatNoSnapshotSees) {
   EXPECT_EQ(watermark.visible(), Lsn(400));
 }
 
-TEST(VisibleWatermark, ATransactionAboveXmaxIsNotSeen) {
+TEST(VisibleWatermark, Rule1ATransactionAboveXmaxIsNotSeen) {
   VisibleWatermark watermark(Lsn(100));
   watermark.streamed(Lsn(200), Xid(9));
   watermark.seen(snapshot(9, 9));
   EXPECT_EQ(watermark.visible(), Lsn(199));
 }
 
-TEST(VisibleWatermark, AgreesWithASetOfWhatWasNotSeen) {
+TEST(VisibleWatermark, Rule1AgreesWithASetOfWhatWasNotSeen) {
   const std::uint64_t seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937_64 random(seed);

@@ -89,7 +89,7 @@ TEST(PolicyTest, a_client_s_own_condition_on_the_tenant_only_narrows) {
   EXPECT_EQ(same->routing_key, narrowed({"orders", {}, {}}, principal("acme"))->routing_key);
 }
 
-TEST(PolicyTest, a_shared_table_is_shared_among_tenants) {
+TEST(PolicyTest, rule_24_a_shared_table_is_shared_among_tenants) {
   const auto one = narrowed({"shop.items", {}, {}}, principal("acme"));
   const auto two = narrowed({"shop.items", {}, {}}, principal("other"));
   const auto none = narrowed({"shop.items", {}, {}}, principal(""));
@@ -165,7 +165,7 @@ TEST(PolicyTest, open_is_every_table_and_no_condition) {
   EXPECT_EQ(narrowed({"broken", {}, {}}, Principal(), rules).error().fault, Fault::denied);
 }
 
-TEST(PolicyTest, a_tenant_can_t_leave_its_part_of_the_key) {
+TEST(PolicyTest, rule_24_a_tenant_can_t_leave_its_part_of_the_key) {
   const auto query = narrowed({"orders", {}, {}}, principal("a/public.orders/x"));
   EXPECT_EQ(query->routing_key, routing(*query, "a%2Fpublic.orders%2Fx", "public.orders"));
 }

@@ -101,7 +101,7 @@ TEST_F(CatalogueTest, TakesTheKeyInItsOwnOrder) {
   EXPECT_EQ(read(options()).find("t")->key, (std::vector<int>{2, 0}));
 }
 
-TEST_F(CatalogueTest, RefusesWhatCanNotBeServedAndSaysWhatToType) {
+TEST_F(CatalogueTest, Rule8RefusesWhatCanNotBeServedAndSaysWhatToType) {
   EXPECT_EQ(refusal_after(""), "");
   expect_says(refusal_after("alter table t drop constraint t_pkey"),
               "ALTER TABLE \"public\".\"t\" ADD PRIMARY KEY (…)");

@@ -263,7 +263,7 @@ TEST_F(QueryMeaningTest, AnEqualitysIndexProbeFindsEveryRowThatPostgresChooses) 
   }
 }
 
-TEST_F(QueryMeaningTest, ARowsJsonIsTheSameFromSnapshotAndStreamAndSaysWhatPostgresSays) {
+TEST_F(QueryMeaningTest, Rule23ARowsJsonIsTheSameFromSnapshotAndStreamAndSaysWhatPostgresSays) {
   SCOPED_TRACE("TIDEGATE_SEED=" + std::to_string(seed_));
   make_table();
   auto stream = stream_of(options());

@@ -86,7 +86,7 @@ TEST_F(SetupTest, SaysWhatToTypeWhereTheRoleMayNot) {
   expect_error(start(options_as("weak")), "ALTER ROLE \"weak\" REPLICATION");
 }
 
-TEST_F(SetupTest, MakesTheDurableSlotAndWarnsAboutItsWal) {
+TEST_F(SetupTest, Rule28MakesTheDurableSlotAndWarnsAboutItsWal) {
   sql_->exec("create table a (id int primary key)");
   SetupOptions durable = setup_options({"a"});
   durable.database.temporary_slot = false;
@@ -119,7 +119,7 @@ TEST_F(SetupTest, RefusesToStartWithoutThePublication) {
                "there is no publication \"tidegate\" in this database: tidegate setup --database");
 }
 
-TEST_F(SetupTest, RefusesAServerThatWouldWaitForUs) {
+TEST_F(SetupTest, Rule2RefusesAServerThatWouldWaitForUs) {
   make_orders();
   for (const char* standbys : {"*", "FIRST 1 (a, tidegate)", "\"Tidegate\""}) {
     server_->restart_with({{"synchronous_standby_names", standbys}});
@@ -145,7 +145,7 @@ TEST_F(SetupTest, SaysThatAllSlotsAreTaken) {
   server_->restart_with({});
 }
 
-TEST(StandbyNames, AreReadAsTheServerReadsThem) {
+TEST(StandbyNames, Rule2AreReadAsTheServerReadsThem) {
   for (const char* ours : {"*", "tidegate", "a, tidegate", "FIRST 2 (a, Tidegate)", "ANY 1 (\"tidegate\",b)",
                            "2 (*)", "a,\"*\"", "FIRST 1(x,tidegate)"}) {
     EXPECT_TRUE(names_standby(ours, "tidegate")) << ours;

@@ -72,7 +72,7 @@ TEST_F(SnapshotTest, HoldsTheRowsThatSelectGives) {
   EXPECT_FALSE(some.rows.empty());
 }
 
-TEST_F(SnapshotTest, PinsTheSettingsThatTextDependsOn) {
+TEST_F(SnapshotTest, Rule23PinsTheSettingsThatTextDependsOn) {
   sql_->exec(
       "create table t (id int primary key, at timestamptz, span interval, raw bytea, f float8); alter table "
       "t "
@@ -97,7 +97,7 @@ TEST_F(SnapshotTest, PinsTheSettingsThatTextDependsOn) {
   EXPECT_EQ(*transaction.changes.at(0).new_row, wanted) << "snapshot and stream write the same text";
 }
 
-TEST_F(SnapshotTest, AgreesWithTheStreamAtEveryFence) {
+TEST_F(SnapshotTest, Rule18AgreesWithTheStreamAtEveryFence) {
   make_orders();
   auto stream = stream_of(options());
   ASSERT_TRUE(stream->start().ok());
@@ -158,7 +158,7 @@ TEST_F(SnapshotTest, IsLostWhereTheTableChangedItsColumns) {
   EXPECT_EQ(error_of(*reader, *query).fault, Fault::lost) << "another table of the same name and columns";
 }
 
-TEST_F(SnapshotTest, IsUnavailableWhileTheTableIsLocked) {
+TEST_F(SnapshotTest, Rule17IsUnavailableWhileTheTableIsLocked) {
   make_orders();
   const auto query = query_of("orders");
   Options impatient = options();
@@ -173,7 +173,7 @@ TEST_F(SnapshotTest, IsUnavailableWhileTheTableIsLocked) {
   EXPECT_TRUE(reader->read(*query, sink).ok()) << "the reader can be used again";
 }
 
-TEST_F(SnapshotTest, LocksTheTableBeforeItLooks) {
+TEST_F(SnapshotTest, Rule17LocksTheTableBeforeItLooks) {
   make_orders();
   sql_->exec("insert into orders values (1)");
   const auto query = query_of("orders");
@@ -196,7 +196,7 @@ TEST_F(SnapshotTest, LocksTheTableBeforeItLooks) {
   EXPECT_TRUE(sink.rows.contains("2"));
 }
 
-TEST_F(SnapshotTest, IsDeniedWhereRowSecurityWouldFilterOrSelectIsMissing) {
+TEST_F(SnapshotTest, Rule17IsDeniedWhereRowSecurityWouldFilterOrSelectIsMissing) {
   make_orders();
   const std::string role = "reader_of_snapshots";
   sql_->exec("create role " + role + " login; grant usage on schema public to " + role);

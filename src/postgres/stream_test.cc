@@ -52,7 +52,7 @@ TEST_F(StreamTest, GivesInsertUpdateAndDeleteWithWholeRows) {
   EXPECT_GT(transaction.lsn, stream->start_position());
 }
 
-TEST_F(StreamTest, FillsUnchangedToastFromTheOldRow) {
+TEST_F(StreamTest, Rule25FillsUnchangedToastFromTheOldRow) {
   sql_->exec(
       "create table docs (id int primary key, body text, note text); alter table docs alter body set storage "
       "external; alter table docs replica identity full; create publication tidegate for table docs");
@@ -190,7 +190,7 @@ TEST_F(StreamTest, AnnouncesAKeyThatMovedThoughTheColumnsAreTheSame) {
   EXPECT_EQ(read_next<SchemaChanged>(*stream).table->key, std::vector<int>{3});
 }
 
-TEST_F(StreamTest, RefusesATableWhoseIdentityIsNotFullAndDropsItsChanges) {
+TEST_F(StreamTest, Rule25RefusesATableWhoseIdentityIsNotFullAndDropsItsChanges) {
   make_orders();
   auto stream = started();
   sql_->exec("alter table orders replica identity default; insert into orders values (1)");
@@ -223,7 +223,7 @@ TEST_F(StreamTest, SaysWhatASnapshotOfNowSees) {
   EXPECT_TRUE(read_next<Visibility>(*stream).snapshot.visible(pending));
 }
 
-TEST_F(StreamTest, MovesOnAnIdleDatabaseWhenNudged) {
+TEST_F(StreamTest, Rule3MovesOnAnIdleDatabaseWhenNudged) {
   make_orders();
   auto stream = started();
   sql_->exec("select pg_switch_wal()");
@@ -335,7 +335,7 @@ TEST_F(StreamTest, IsLostWhereATemporarySlotsConnectionBreaks) {
   EXPECT_EQ(read_error(*stream).fault, Fault::lost) << "and stays lost";
 }
 
-TEST_F(StreamTest, WaitsForOpenTransactionsAndSaysSo) {
+TEST_F(StreamTest, Rule28WaitsForOpenTransactionsAndSaysSo) {
   make_orders();
   rig::Sql open(url_);
   open.exec("begin; insert into orders values (1)");
@@ -354,7 +354,7 @@ TEST_F(StreamTest, WaitsForOpenTransactionsAndSaysSo) {
   EXPECT_TRUE(status.ok());
 }
 
-TEST_F(StreamTest, NamesTheDatabaseAsTheSnapshotsSideDoes) {
+TEST_F(StreamTest, Rule29NamesTheDatabaseAsTheSnapshotsSideDoes) {
   make_orders();
   auto stream = started();
   auto source = make_source(options(), clock_, metrics_);

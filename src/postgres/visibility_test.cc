@@ -55,7 +55,7 @@ class VisibilityTest : public DatabaseTest {
   }
 };
 
-TEST_F(VisibilityTest, ACommitThatWaitsForAStandbyIsStreamedAndNotVisible) {
+TEST_F(VisibilityTest, Rule1ACommitThatWaitsForAStandbyIsStreamedAndNotVisible) {
   sql_->exec("insert into orders values (1, 'old', 1)");
   auto stream = started();
   sql_->exec("alter system set synchronous_standby_names = 'absent'");

@@ -179,7 +179,7 @@ TEST(BindTest, unknown_columns_are_named_with_their_place) {
             "table \"public.things\" has no column \"Count\" (at byte 37)");
 }
 
-TEST(BindTest, the_key_is_always_projected_and_columns_stand_in_the_table_s_order) {
+TEST(BindTest, rule_25_the_key_is_always_projected_and_columns_stand_in_the_table_s_order) {
   const auto query = bind_things({"things", {"done", "count", "done"}, {}});
   ASSERT_TRUE(query.ok());
   EXPECT_EQ((*query)->columns(), (std::vector<int>{0, 2, 7}));

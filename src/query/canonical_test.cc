@@ -39,7 +39,7 @@ TEST(CanonicalTest, names_and_strings_are_escaped) {
   EXPECT_EQ((*again)->hash(), (*query)->hash());
 }
 
-TEST(CanonicalTest, spellings_of_one_meaning_are_one) {
+TEST(CanonicalTest, rule_24_spellings_of_one_meaning_are_one) {
   const auto reference = bound(
       {"id", "title"}, {compare("count", Op::in, {number("1"), number("2")}),
                         compare("total", Op::ge, {number("1.5")}), compare("title", Op::ne, {string("x")})});
@@ -57,7 +57,7 @@ TEST(CanonicalTest, in_with_one_value_is_equality) {
             bound({}, {compare("count", Op::eq, {number("1")})})->hash());
 }
 
-TEST(CanonicalTest, different_meanings_differ) {
+TEST(CanonicalTest, rule_24_different_meanings_differ) {
   const std::vector<std::shared_ptr<const Query>> queries = {
       bound({}, {}),
       bound({"id"}, {}),
@@ -226,7 +226,7 @@ class Spellings {
   std::mt19937 random_;
 };
 
-TEST(CanonicalTest, two_spellings_of_one_meaning_hash_equally) {
+TEST(CanonicalTest, rule_24_two_spellings_of_one_meaning_hash_equally) {
   const unsigned seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));
   Spellings spellings(seed);
@@ -245,7 +245,7 @@ TEST(CanonicalTest, two_spellings_of_one_meaning_hash_equally) {
   }
 }
 
-TEST(RoutingKeyTest, parts_are_percent_encoded) {
+TEST(RoutingKeyTest, rule_24_parts_are_percent_encoded) {
   const auto query = bound({"id"}, {});
   EXPECT_EQ(routing_key("", *query), "/public.things/" + query->hash().hex());
   EXPECT_EQ(routing_key("a/b ü", *query), "a%2Fb%20%C3%BC/public.things/" + query->hash().hex());

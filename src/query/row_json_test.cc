@@ -16,7 +16,7 @@ std::string cell_json(Type type, Cell cell, Type element = Type::other) {
   return out;
 }
 
-TEST(CellJsonTest, scalars_follow_their_type) {
+TEST(CellJsonTest, rule_23_scalars_follow_their_type) {
   struct Case {
     Type type;
     std::string cell;
@@ -59,7 +59,7 @@ TEST(CellJsonTest, null_is_null_in_every_type) {
   }
 }
 
-TEST(CellJsonTest, what_is_no_number_becomes_a_string) {
+TEST(CellJsonTest, rule_23_what_is_no_number_becomes_a_string) {
   for (const std::string cell :
        {"", "-", "01", "1.", ".5", "1e", "1e+", "+1", "abc", "1 ", "0x10", "1.5.5", "--1"}) {
     EXPECT_EQ(cell_json(Type::int4, cell), "\"" + cell + "\"");
@@ -68,7 +68,7 @@ TEST(CellJsonTest, what_is_no_number_becomes_a_string) {
   EXPECT_EQ(cell_json(Type::boolean, "true"), "\"true\"");
 }
 
-TEST(CellJsonTest, arrays_are_arrays) {
+TEST(CellJsonTest, rule_23_arrays_are_arrays) {
   struct Case {
     Type element;
     std::string cell;

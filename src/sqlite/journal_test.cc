@@ -14,7 +14,7 @@ std::string journal_of(File& file) {
   return file.cli("select relation, k0 from _tidegate_journal where relation <> '' order by id");
 }
 
-TEST(Triggers, ATableWithoutUniqueColumnsHasThreeAndOneWithHasFive) {
+TEST(Triggers, Rule30ATableWithoutUniqueColumnsHasThreeAndOneWithHasFive) {
   File file("create table a(id integer primary key, t); create table b(id integer primary key, t unique)");
   Model model;
   file.start(model, {"a", "b"});
@@ -23,7 +23,7 @@ TEST(Triggers, ATableWithoutUniqueColumnsHasThreeAndOneWithHasFive) {
             "a|3\nb|5\n");
 }
 
-TEST(Triggers, JournalTheKeyAndWhatReplaceWouldDelete) {
+TEST(Triggers, Rule30JournalTheKeyAndWhatReplaceWouldDelete) {
   File file(kOrders);
   Model model;
   file.start(model, {"orders"});
@@ -35,7 +35,7 @@ TEST(Triggers, JournalTheKeyAndWhatReplaceWouldDelete) {
   EXPECT_EQ(journal_of(file), "orders|1\norders|2\norders|1\norders|3\norders|3\norders|4\n");
 }
 
-TEST(Triggers, IdsHaveNoGapsAfterARollback) {
+TEST(Triggers, Rule30IdsHaveNoGapsAfterARollback) {
   File file(kOrders);
   Model model;
   file.start(model, {"orders"});
@@ -84,7 +84,7 @@ TEST(Triggers, ForeignKeysThatCascadeAreFollowed) {
   EXPECT_EQ(model["child"], file.rows("child"));
 }
 
-TEST(Triggers, OnesThatSomebodyDroppedComeBackAndNothingIsMissed) {
+TEST(Triggers, Rule30OnesThatSomebodyDroppedComeBackAndNothingIsMissed) {
   File file(kOrders);
   Model model;
   file.start(model, {"orders"});

@@ -129,7 +129,7 @@ class Writer {
   std::mt19937& random_;
 };
 
-TEST(RandomStatements, StreamEqualsTheTablesAfterEveryRead) {
+TEST(RandomStatements, Rule30StreamEqualsTheTablesAfterEveryRead) {
   const unsigned seed = std::random_device()();
   RecordProperty("seed", std::to_string(seed));
   SCOPED_TRACE("seed " + std::to_string(seed));
@@ -152,7 +152,7 @@ TEST(RandomStatements, StreamEqualsTheTablesAfterEveryRead) {
   }
 }
 
-TEST(RandomStatements, SnapshotsBetweenReadsMeetTheStreamExactly) {
+TEST(RandomStatements, Rule30SnapshotsBetweenReadsMeetTheStreamExactly) {
   const unsigned seed = std::random_device()();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937 random(seed);

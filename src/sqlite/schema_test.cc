@@ -9,7 +9,7 @@ constexpr const char* kOrders =
     "create table orders(id integer primary key, total numeric, note text);"
     "insert into orders values (1, 10, 'one'), (2, 20, 'two')";
 
-TEST(Schema, ATableDroppedAndMadeAgainIsFollowed) {
+TEST(Schema, Rule30ATableDroppedAndMadeAgainIsFollowed) {
   File file(kOrders);
   Model model;
   file.start(model, {"orders"});

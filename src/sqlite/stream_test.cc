@@ -50,7 +50,7 @@ TEST(Stream, GivesAnotherProcessesChangesWithOldAndNewRows) {
   EXPECT_EQ(model["orders"], file.rows("orders"));
 }
 
-TEST(Stream, ReplaceLosesNoVictimWhicheverConstraintItHit) {
+TEST(Stream, Rule30ReplaceLosesNoVictimWhicheverConstraintItHit) {
   for (const std::string recursive : {"off", "on"}) {
     File file(
         "create table t(id integer primary key, a text unique, b text collate nocase unique, c not null "
@@ -135,7 +135,7 @@ TEST(Stream, WakesWhenAnotherProcessCommitsAndWhenItIsWoken) {
   EXPECT_TRUE(std::holds_alternative<source::Idle>(*file.stream().next(60s)));
 }
 
-TEST(Stream, NoTransactionStraddlesASnapshot) {
+TEST(Stream, Rule30NoTransactionStraddlesASnapshot) {
   File file(kOrders);
   Model model;
   file.start(model, {"orders"});
@@ -153,7 +153,7 @@ TEST(Stream, NoTransactionStraddlesASnapshot) {
   EXPECT_TRUE(removed) << "netted away: the client would keep the row";
 }
 
-TEST(Snapshot, IsOneReadTransactionAndUsesOurEvaluator) {
+TEST(Snapshot, Rule30IsOneReadTransactionAndUsesOurEvaluator) {
   File file(kOrders);
   Model model;
   file.start(model, {"orders"});
@@ -201,7 +201,7 @@ TEST(Journal, IsPrunedUpToWhatWasConfirmedButKeepsSome) {
   EXPECT_TRUE(model["orders"].empty());
 }
 
-TEST(Journal, PrunedPastItsReaderIsLostAndAStartBeginsAnew) {
+TEST(Journal, Rule30PrunedPastItsReaderIsLostAndAStartBeginsAnew) {
   File file(kOrders);
   Model model;
   file.start(model, {"orders"});
@@ -232,7 +232,7 @@ TEST(Journal, TheTriggersBoundItWhileNobodyReads) {
   EXPECT_EQ(file.cli("select count(*) <= 2048 from _tidegate_journal"), "1\n");
 }
 
-TEST(Journal, AFileThatWasReplacedIsLost) {
+TEST(Journal, Rule30AFileThatWasReplacedIsLost) {
   File file(kOrders);
   Model model;
   file.start(model, {"orders"});
