@@ -109,6 +109,8 @@ class Walk {
         over |= record.offset.value() >= strip.low.value() - 1;
         if (record.offset < strip.low) look(record, found);
       }
+      // The last record below `low` need not be the one before it: a transaction's marker takes an offset.
+      for (const log::Start& end : batch->ends) over |= end.offset >= strip.low;
       if (!over && strip.bytes > options_.replay_bytes_max) return;
     }
     for (auto& [key, record] : found) note(p, *key, std::move(record));

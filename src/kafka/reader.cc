@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -35,7 +36,7 @@ KafkaReader::KafkaReader(Options options, Places places, std::shared_ptr<Consume
 
 Result<std::unique_ptr<log::Reader>> KafkaReader::open(const Options& options, const Places& places,
                                                        const std::vector<log::Start>& starts) {
-  auto consumer = Consumer::open(options);
+  auto consumer = Consumer::open(options, {{"enable.partition.eof", "true"}});
   if (!consumer.ok()) return consumer.error();
   std::unique_ptr<KafkaReader> reader(new KafkaReader(options, places, std::move(*consumer)));
   for (const log::Start& start : starts) {
@@ -65,10 +66,14 @@ Result<log::Batch> KafkaReader::read(std::chrono::milliseconds wait, std::size_t
   log::Batch batch;
   auto storage = std::make_shared<Storage>(consumer_);
   // A batch call of librdkafka's would wait until it is full or the time is over: so one message first, and
-  // then what is there already.
+  // then what is there already. An end alone does not end the waiting.
+  const auto until = std::chrono::steady_clock::now() + wait;
   Message message = next_ ? std::move(next_) : consumer_->next(wait);
-  while (message && take(std::move(message), bytes_max, batch, storage->messages))
-    message = consumer_->next(0ms);
+  while (message && take(std::move(message), bytes_max, batch, storage->messages)) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+    message =
+        consumer_->next(batch.records.empty() ? std::max(left, std::chrono::milliseconds::zero()) : 0ms);
+  }
   batch.storage = std::move(storage);
   if (!batch.records.empty()) return batch;
   if (Status status = faults(); !status.ok()) return status.error();
@@ -79,6 +84,10 @@ Result<log::Batch> KafkaReader::read(std::chrono::milliseconds wait, std::size_t
 /// False where the batch is full.
 bool KafkaReader::take(Message message, std::size_t bytes_max, log::Batch& batch,
                        std::vector<Message>& kept) {
+  if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+    if (const auto partition = number(*message)) batch.ends.push_back({*partition, Offset(message->offset)});
+    return true;
+  }
   if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
     note(*message);
     return faults_.empty();

@@ -102,6 +102,18 @@ TEST_F(KafkaTransactions, APositionOnAMarkerOrAnAbortedRecordGivesTheNextCommitt
   EXPECT_EQ(read_some(*reader(0, 4), 1)[0].value, "second");
 }
 
+TEST_F(KafkaTransactions, TheEndBehindAMarkerIsTold) {
+  producer_.begin();
+  produce("one");  // 0
+  producer_.commit();
+  const auto end = good(log_->watermarks(Partition(0))).end;
+  EXPECT_EQ(end, Offset(2));
+  const auto from_start = reader(0, 0);
+  std::vector<log::Start> ends;
+  while (ends.empty()) ends = good(from_start->read(log::kPatience, kPlenty)).ends;
+  EXPECT_EQ(ends[0].offset, end) << "though the last record is at 0";
+}
+
 TEST_F(KafkaTransactions, WhatIsNotCommittedYetIsNeitherReadNorBelowTheEnd) {
   producer_.begin();
   produce("before");

@@ -197,6 +197,26 @@ TYPED_TEST_P(LogConformance, PartitionsAreReadFromTheirOwnStarts) {
   EXPECT_EQ(next, 10);
 }
 
+TYPED_TEST_P(LogConformance, SaysWhenAPartitionIsReadToItsEnd) {
+  this->open();
+  for (int i = 0; i < 10; ++i) this->append(record_of(this->kFirst, "k", std::to_string(i)));
+  this->flush();
+  auto reader = this->reader_at(Offset(3));
+  std::size_t read = 0;
+  std::vector<Start> ends;
+  const auto until = std::chrono::steady_clock::now() + kPatience;
+  while (ends.empty() && std::chrono::steady_clock::now() < until) {
+    const auto batch = reader->read(std::chrono::milliseconds(500), kPlenty);
+    ASSERT_TRUE(batch.ok());
+    read += batch->records.size();
+    ends = batch->ends;
+  }
+  ASSERT_EQ(ends.size(), 1U);
+  EXPECT_EQ(ends[0].partition, this->kFirst);
+  EXPECT_EQ(ends[0].offset, Offset(10));
+  EXPECT_EQ(read, 7U) << "what lies below comes first";
+}
+
 TYPED_TEST_P(LogConformance, ReadAtTheEndIsEmptyAndGoesOnWithWhatIsAppended) {
   this->open();
   this->append(record_of(this->kFirst, "k", "before"));
@@ -436,8 +456,8 @@ TYPED_TEST_P(LogConformance, Rule12SeekIsLostWhereRecordsAboveItMayHaveLeft) {
 REGISTER_TYPED_TEST_SUITE_P(LogConformance, GivesRecordsBackInOrderByteForByteWithTheirHeaders,
                             EveryKindComesBack, AnEmptyValueIsNoTombstoneAndAnEmptyKeyIsNone,
                             TwoReadersEachGetEverything, PartitionsAreReadFromTheirOwnStarts,
-                            ReadAtTheEndIsEmptyAndGoesOnWithWhatIsAppended, WakeEndsAWaitingReadAndTheNextOne,
-                            WatermarksAreTheFirstAndTheNextOffset,
+                            SaysWhenAPartitionIsReadToItsEnd, ReadAtTheEndIsEmptyAndGoesOnWithWhatIsAppended,
+                            WakeEndsAWaitingReadAndTheNextOne, WatermarksAreTheFirstAndTheNextOffset,
                             Rule9APositionAboveTheEndIsLostUntilSoughtAgain,
                             Rule9APositionBelowTheStartIsLostUntilSoughtAgain,
                             SeekGoesBackAndForthAndAddsPartitions, WhatDoesNotExistIsInvalid,

@@ -48,23 +48,26 @@ struct Record {
   Headers headers;
 };
 
+/// Where to begin in a partition.
+struct Start {
+  Partition partition;
+  Offset offset;
+};
+
 /// Records of one read, in the order of each partition, with the memory that they point into.
 struct Batch {
   std::vector<Record> records;
   std::shared_ptr<const void> storage;
   std::size_t bytes = 0;  ///< of keys and values
+  /// Partitions that were read to their end, and where that was: everything below has been given. An end may
+  /// lie above the last record's next offset, for transactions' markers take offsets too.
+  std::vector<Start> ends;
 };
 
 /// A partition's first stored offset and the one that the next record will get.
 struct Watermarks {
   Offset start;
   Offset end;
-};
-
-/// Where to begin in a partition.
-struct Start {
-  Partition partition;
-  Offset offset;
 };
 
 /// Follows some partitions. One thread uses it, but `wake` which is for any. Errors of `read`: `lost` where a

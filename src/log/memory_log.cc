@@ -145,6 +145,7 @@ class MemoryLog::MemoryReader final : public Reader {
       records.push_back(stored);
     }
     position.offset = Offset(offset);
+    if (offset == from.end()) batch.ends.push_back(position);
   }
 
   const std::shared_ptr<State> state_;

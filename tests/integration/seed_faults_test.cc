@@ -268,6 +268,22 @@ TEST_F(Resume, fault_h_a_resume_behind_the_head_gets_what_it_missed_also_right_a
   expect_exact(gateway->port(), R"(,"resumeFromVersion":0)", 0);
 }
 
+TEST_F(Resume, fault_h_a_resume_holds_where_the_topic_ends_in_a_transactions_marker) {
+  rig::KafkaProducer producer(broker->get().brokers(), upstream.topic() + "-writer");
+  for (last_ = 0; last_ < 40; ++last_) {
+    const auto lsn = static_cast<std::uint64_t>(last_ + 1);
+    producer.begin();
+    producer.produce({.topic = upstream.topic(),
+                      .key = "k",
+                      .value = std::to_string(lsn),
+                      .headers = {{"lsn", lsn_bytes(lsn)}}});
+    producer.commit();
+  }
+  const auto gateway = upstream.serve();
+  expect_exact(gateway->port(), R"(,"resumeFromVersion":25)", 25);
+  EXPECT_EQ(gateway->metric("tidegate_feed_resumes_held_total"), 1);
+}
+
 TEST_F(Resume, fault_h_a_resume_holds_at_another_gateway) {
   const auto first = upstream.serve();
   {
