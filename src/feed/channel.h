@@ -34,6 +34,7 @@ struct Unfinished {
 struct Flight {
   std::uint64_t number = 0;
   FeedSeq after;
+  Lsn visible;  ///< V
 };
 
 /// A snapshot that was taken, for those who come soon.
@@ -41,6 +42,7 @@ struct Taken {
   std::shared_ptr<const Spool> spool;
   Fence fence;
   FeedSeq after;
+  Lsn visible;
   Steady at;
 };
 

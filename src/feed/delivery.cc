@@ -65,8 +65,14 @@ class Delivery::Gathering {
   FeedSeq up_to_;
 };
 
-Delivery::Delivery(std::vector<ShardPort> ports, Tail& tail, Probe& probe, const Options& options)
-    : ports_(std::move(ports)), tail_(tail), probe_(probe), options_(options), pending_(ports_.size()) {}
+Delivery::Delivery(std::vector<ShardPort> ports, Tail& tail, Probe& probe, const Options& options,
+                   std::int32_t orders)
+    : ports_(std::move(ports)),
+      tail_(tail),
+      probe_(probe),
+      options_(options),
+      numbering_(orders),
+      pending_(ports_.size()) {}
 
 bool Delivery::add(Channel& channel, Frame frame, std::string_view payload) {
   Wanted wanted;
@@ -167,7 +173,7 @@ bool Delivery::catch_up(Subscription& subscription, FeedSeq after) {
       if (!gather(gathering, channel, index)) return false;
     }
     answer.live = index == channel.entries.size();
-    answer.up_to = answer.live ? seq_ : gathering.up_to();
+    answer.up_to = answer.live ? now(channel) : gathering.up_to();
   }
   const std::size_t bytes = gathering.bytes();
   answer.runs = std::move(gathering).runs();

@@ -7,6 +7,7 @@
 
 #include "feed/channels.h"
 #include "feed/encoder.h"
+#include "feed/numbering.h"
 #include "feed/options.h"
 #include "feed/probe.h"
 #include "feed/tail.h"
@@ -18,15 +19,13 @@ namespace tidegate::feed {
 /// when everything is flushed, an answer with `live` and the Delivers after it have neither gap nor overlap.
 class Delivery {
  public:
-  Delivery(std::vector<ShardPort> ports, Tail& tail, Probe& probe, const Options& options);
+  /// `orders`: Numbering's.
+  Delivery(std::vector<ShardPort> ports, Tail& tail, Probe& probe, const Options& options,
+           std::int32_t orders);
 
-  /// The seq of the last record that was read.
-  [[nodiscard]] FeedSeq now() const { return seq_; }
-  FeedSeq next_seq() { return seq_ = FeedSeq(seq_.value() + kSeqStride); }
-  /// Leaves room for kReplayMax seqs behind now(): for records that are read again later and belong here.
-  void reserve() { seq_ = FeedSeq(seq_.value() + kReplayMax); }
-  static constexpr std::uint64_t kReplayMax = std::uint64_t{1} << 32;
-  static_assert(kReplayMax % kSeqStride == 0);
+  Numbering& numbering() { return numbering_; }
+  /// The seq of the last record that was read where the channel's records are.
+  [[nodiscard]] FeedSeq now(const Channel& channel) const { return numbering_.now(channel.partition); }
 
   /// A record of this channel: encodes it, enters it into the tail and notes which shards want it. False, and
   /// nothing done, where somebody wants text and the value is no diff.
@@ -59,7 +58,7 @@ class Delivery {
   Tail& tail_;
   Probe& probe_;
   const Options& options_;
-  FeedSeq seq_;
+  Numbering numbering_;
   std::vector<Pending> pending_;  // one a shard: frames of the batch being built
 };
 

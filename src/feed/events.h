@@ -75,10 +75,14 @@ struct SubscribeCommand {
 struct UnsubscribeCommand {
   SubscriptionId subscription;
 };
-/// A lagging subscription, or one that has written its snapshot, wants what came after `after`.
+/// A lagging subscription, or one that has written its snapshot, wants what came after `after`. Should that
+/// have to be read from the log again, whole transactions are contained up to `whole`, which is not above
+/// `after`, and everything with an LSN up to `floor`.
 struct CatchUpCommand {
   SubscriptionId subscription;
   FeedSeq after;
+  FeedSeq whole;
+  Lsn floor;
 };
 using Command = std::variant<SubscribeCommand, UnsubscribeCommand, CatchUpCommand>;
 
@@ -107,6 +111,7 @@ struct SnapshotReady {
   std::shared_ptr<const Spool> spool;  ///< pass-through: one part, the seed's empty snapshot
   std::optional<Fence> fence;  ///< absent in pass-through
   FeedSeq after;
+  Lsn floor;  ///< managed: the V known when it began; everything up to it is in the snapshot
   /// Pass-through: the resume could not be exact, or what was queued was lost: `overflow` /
   /// `reset-to-snapshot` first.
   bool overflow = false;

@@ -42,7 +42,8 @@ class Feed::State {
         probe_(parts_.metrics),
         channels_(parts_.shards.size()),
         tail_(options_.tail_bytes_max, channels_),
-        delivery_(parts_.shards, tail_, probe_, options_),
+        delivery_(parts_.shards, tail_, probe_, options_,
+                  parts_.registry == nullptr ? 1 : parts_.log.partitions()),
         commands_(options_.commands_bytes_max),
         snapshots_(kResultsMax),
         replays_(kResultsMax) {
@@ -72,7 +73,7 @@ class Feed::State {
     if (started_) reader_->wake();
   }
   Result<std::vector<log::Start>> starts();
-  Status start_managed();
+  Status start_managed(const std::vector<log::Start>& ends);
   Status start_pass_through(const std::vector<log::Start>& starts);
   void read_head(const std::vector<log::Start>& ends);
   Status check_database();
@@ -131,7 +132,7 @@ Status Feed::State::start() {
   reader_ = std::move(*reader);
   heard_ = parts_.clock.steady();
   heard_wall_ = parts_.clock.wall();
-  const Status status = managed() ? start_managed() : start_pass_through(*ends);
+  const Status status = managed() ? start_managed(*ends) : start_pass_through(*ends);
   if (!status) return status;
   commands_.set_on_post([this] { reader_->wake(); });
   snapshots_.set_on_post([this] { reader_->wake(); });
@@ -140,7 +141,8 @@ Status Feed::State::start() {
   return {};
 }
 
-Status Feed::State::start_managed() {
+Status Feed::State::start_managed(const std::vector<log::Start>& ends) {
+  for (const log::Start& end : ends) delivery_.numbering().begin_again(end.partition, end.offset);
   control_ = std::make_unique<Control>(*parts_.registry, parts_.clock, options_, [this] { wake(); });
   if (Status writable = Spool::check(options_.spool_directory); !writable) return writable;
   pool_ = std::make_unique<SnapshotPool>(
@@ -198,6 +200,7 @@ void Feed::State::read_head(const std::vector<log::Start>& ends) {
         over |= record.offset.value() >= end.offset.value() - 1;
         if (record.offset < end.offset) pass_through_->on_record(record);
       }
+      for (const log::Start& at : batch->ends) over |= at.offset >= end.offset;
     }
   }
 }
@@ -253,10 +256,11 @@ void Feed::State::handle_batch(const log::Batch& batch) {
   fault_point("gateway.batch_read");
   probe_.records_read(batch.records.size());
   for (const log::Record& record : batch.records) {
-    delivery_.next_seq();
     if (managed_) {
+      delivery_.numbering().read(record.partition, record.offset);
       managed_->on_record(record);
     } else {
+      delivery_.numbering().count();
       pass_through_->on_record(record);
     }
   }
@@ -277,6 +281,7 @@ Status Feed::State::handle_error(const Error& error, std::chrono::milliseconds w
         offsets.push_back(end.offset);
       }
       if (managed_) {
+        for (const log::Start& end : *ends) delivery_.numbering().begin_again(end.partition, end.offset);
         managed_->on_lost();
       } else {
         pass_through_->on_lost(std::move(offsets));

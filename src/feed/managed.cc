@@ -42,7 +42,7 @@ void Managed::on_command(const SubscribeCommand& command) {
     channel = &parts_.channels.create(command.routing_key, command.query);
     channel->partition = Partition(static_cast<std::int32_t>(murmur2_positive(command.routing_key) %
                                                              static_cast<std::uint32_t>(parts_.partitions)));
-    channel->complete_since = parts_.delivery.now();
+    channel->complete_since = parts_.delivery.now(*channel);
     channel->enlisted_at = parts_.clock.steady();
     parts_.control.enlist(channel->key, command.query->canonical());
   }
@@ -108,7 +108,7 @@ void Managed::register_anew(Channel& channel, Reset reason) {
 void Managed::reset(Channel& channel, Reset reason, std::optional<Lsn> complete_lsn) {
   parts_.delivery.flush();  // what came before the reset goes out before its ack
   parts_.probe.reset(reason);
-  parts_.tail.cut(channel, parts_.delivery.now(), complete_lsn);
+  parts_.tail.cut(channel, parts_.delivery.now(channel), complete_lsn);
   channel.unfinished.reset();
   channel.flight.reset();  // a flight under way lands nowhere
   channel.taken.reset();
@@ -164,11 +164,11 @@ void Managed::start_flight(Channel& channel) {
   });
   if (channel.pending.empty()) return;
   const Lsn v = *visible(channel);
-  const FeedSeq after = Tail::before_lsn(channel, v, parts_.delivery.now());
+  const FeedSeq after = Tail::before_lsn(channel, v, parts_.delivery.now(channel));
   const std::size_t next = Tail::first_after(channel, after);
   const Offset offset = next < channel.entries.size() ? Offset(channel.entries[next].offset.value() - 1)
                                                       : partition(channel.partition).read;
-  channel.flight = Flight{++last_flight_, after};
+  channel.flight = Flight{++last_flight_, after, v};
   parts_.pool.start(
       {last_flight_,
        channel.id,
@@ -195,7 +195,8 @@ void Managed::on_snapshot(SnapshotResult result) {
   parts_.probe.snapshot_taken();
   warned_.clear();
   channel->lost_races = 0;
-  channel->taken = Taken{std::move(result.spool), result.info.fence, flight.after, parts_.clock.steady()};
+  channel->taken =
+      Taken{std::move(result.spool), result.info.fence, flight.after, flight.visible, parts_.clock.steady()};
   const Taken taken = *channel->taken;
   serve(*channel, std::exchange(channel->pending, {}), taken);
 }
@@ -235,7 +236,8 @@ void Managed::serve(Channel& channel, const std::vector<SubscriptionId>& waiting
   }
   channel.resetting = false;
   waiting_.erase(channel.id);
-  parts_.delivery.post_snapshot(served, {.spool = taken.spool, .fence = taken.fence, .after = taken.after});
+  parts_.delivery.post_snapshot(
+      served, {.spool = taken.spool, .fence = taken.fence, .after = taken.after, .floor = taken.visible});
   fault_point("snapshot.served");
 }
 
@@ -287,7 +289,7 @@ void Managed::decide(Subscription& subscription) {
                                 .resumed = true,
                                 .fence = cursor.fence,
                                 .floor = cursor.lsn,
-                                .after = Tail::before_lsn(channel, cursor.lsn, parts_.delivery.now()),
+                                .after = Tail::before_lsn(channel, cursor.lsn, parts_.delivery.now(channel)),
                                 .partition = channel.partition});
 }
 

@@ -17,6 +17,8 @@ void Managed::on_record(const log::Record& record) {
   if (record.headers.kind == log::Kind::progress) return on_progress(record, from);
   Channel* channel = parts_.channels.find(record.key);
   if (channel == nullptr) return parts_.probe.dropped(Drop::no_channel);
+  // Places of two partitions can't be compared, and the matcher computes them as we do (rule 11).
+  if (record.partition != channel->partition) return parts_.probe.dropped(Drop::other_partition);
   switch (record.headers.kind) {
     case log::Kind::diff:
       return on_diff(*channel, record);
@@ -82,12 +84,11 @@ void Managed::on_active(Channel& channel, const log::Record& record) {
   if (!again) parts_.probe.active_after(parts_.clock.steady() - channel.enlisted_at);
   channel.activation = active->activation;
   channel.epoch = *record.headers.epoch;
-  channel.partition = record.partition;
   channel.last_complete = active->registered;
   if (again) {
     reset(channel, Reset::activation, active->registered);
   } else {
-    parts_.tail.cut(channel, parts_.delivery.now(), active->registered);
+    parts_.tail.cut(channel, parts_.delivery.now(channel), active->registered);
   }
   // Who came with a cursor learns now whether it counts here.
   for (SubscriptionId id : channel.pending) {
@@ -134,7 +135,7 @@ void Managed::on_diff(Channel& channel, const log::Record& record) {
   const log::Headers& headers = record.headers;
   const bool last = (headers.flags & log::kFlagLastPart) != 0;
   Frame frame{.channel = channel.id,
-              .seq = parts_.delivery.now(),
+              .seq = parts_.delivery.now(channel),
               .partition = record.partition,
               .offset = record.offset,
               .lsn = *headers.lsn,

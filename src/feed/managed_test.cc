@@ -247,6 +247,15 @@ TEST_F(ManagedTest, rule_4_a_fence_drops_lower_generations_from_its_offset_on) {
   EXPECT_EQ(follower.got, std::vector<Got>({{Lsn(110), "below the fence"}}));
 }
 
+TEST_F(ManagedTest, rule_11_a_record_in_another_partition_than_its_key_s_is_dropped) {
+  Follower& follower = live(100, 100);
+  const Partition other(1 - stage.partition_of(key).value());
+  stage.append(log::Kind::diff, other, key, "astray", 110, Xid(110));
+  stage.diff(key, 120, "at home");
+  stage.settle(120, 120);
+  EXPECT_EQ(follower.got, std::vector<Got>({{Lsn(120), "at home"}}));
+}
+
 TEST_F(ManagedTest, rule_4_what_is_streamed_again_is_given_once) {
   Follower& follower = live(100, 100);
   stage.diff(key, 110, "a");

@@ -9,6 +9,8 @@
 namespace tidegate::feed {
 namespace {
 
+constexpr Partition kAll{0};  // one order of seqs for all partitions
+
 std::shared_ptr<const Spool> empty_snapshot(Lsn cursor) {
   const std::string message = protocol::empty_snapshot_message("", cursor);
   return Spool::of({message.substr(protocol::message_head("snapshot", "").size())});
@@ -28,7 +30,7 @@ void PassThrough::on_command(const SubscribeCommand& command) {
   Channel* channel = parts_.channels.find(std::string_view(command.routing_key));
   if (channel == nullptr) {
     channel = &parts_.channels.create(command.routing_key, nullptr);
-    channel->complete_since = parts_.delivery.now();
+    channel->complete_since = parts_.delivery.numbering().now(kAll);
   }
   Subscription& added = parts_.channels.subscribe(command, *channel, parts_.clock.steady());
   channel->pending.clear();  // nobody waits for a flight here
@@ -64,14 +66,14 @@ void PassThrough::accept(Subscription& subscription, Accepted accepted) {
 void PassThrough::begin_here(Subscription& subscription, bool overflow) {
   accept(subscription, {});
   subscription.replayed.reset();
-  parts_.delivery.post_snapshot(
-      {subscription.id},
-      {.spool = empty_snapshot(head_.value_or(Lsn())), .after = parts_.delivery.now(), .overflow = overflow});
+  parts_.delivery.post_snapshot({subscription.id}, {.spool = empty_snapshot(head_.value_or(Lsn())),
+                                                    .after = parts_.delivery.numbering().now(kAll),
+                                                    .overflow = overflow});
 }
 
 void PassThrough::resume(Subscription& subscription, Lsn from) {
   const Channel& channel = *subscription.channel;
-  const FeedSeq now = parts_.delivery.now();
+  const FeedSeq now = parts_.delivery.numbering().now(kAll);
   if (reaches_back(channel, from))
     return resume_exactly(subscription, from, Tail::before_lsn(channel, from, now));
   if (head_ && from >= *head_) return resume_exactly(subscription, from, now);
@@ -82,7 +84,7 @@ void PassThrough::resume(Subscription& subscription, Lsn from) {
   }
   // What is read from now on comes behind what the replay brings.
   replays_[subscription.id] = now;
-  parts_.delivery.reserve();
+  parts_.delivery.numbering().reserve();
 }
 
 void PassThrough::resume_exactly(Subscription& subscription, Lsn from, FeedSeq after) {
@@ -97,7 +99,7 @@ void PassThrough::on_replay(const ReplayResult& result) {
   if (under_way == replays_.end() || subscription == nullptr) return;
   const FeedSeq after = under_way->second;
   replays_.erase(under_way);
-  if (!result.exact || result.records.size() >= Delivery::kReplayMax) return begin_here(*subscription, true);
+  if (!result.exact || result.records.size() >= Numbering::kReplayMax) return begin_here(*subscription, true);
   Wanted wanted{};
   wanted[static_cast<std::size_t>(subscription->encoding)] = true;
   auto batch = std::make_shared<FrameBatch>();
@@ -129,7 +131,7 @@ void PassThrough::on_record(const log::Record& record) {
   Channel* channel = parts_.channels.find(record.key);
   if (channel == nullptr) return parts_.probe.dropped(Drop::no_channel);
   const Frame frame{.channel = channel->id,
-                    .seq = parts_.delivery.now(),
+                    .seq = parts_.delivery.numbering().now(kAll),
                     .partition = record.partition,
                     .offset = record.offset,
                     .lsn = *headers.lsn,
@@ -145,7 +147,7 @@ void PassThrough::on_lost(std::vector<Offset> ends) {
   parts_.delivery.flush();
   parts_.channels.for_each([this](Channel& channel) {
     parts_.probe.reset(Reset::log_lost);
-    parts_.tail.cut(channel, parts_.delivery.now(), std::nullopt);
+    parts_.tail.cut(channel, parts_.delivery.numbering().now(kAll), std::nullopt);
     for (SubscriptionId id : channel.subscriptions) {
       Subscription& subscription = *parts_.channels.find(id);
       // One that waits for a replay learns it when it asks to catch up.

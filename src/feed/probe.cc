@@ -5,7 +5,7 @@ namespace {
 
 constexpr std::array<const char*, kDrops> kDropNames = {
     "no_channel",     "malformed",  "tombstone",   "keyless",  "other_epoch",
-    "old_generation", "not_active", "seen_before", "bad_part",
+    "old_generation", "not_active", "seen_before", "bad_part", "other_partition",
 };
 constexpr std::array<const char*, kResets> kResetNames = {
     "closed", "activation", "epoch", "record", "value", "parts", "lease", "log_lost", "tail_lost",

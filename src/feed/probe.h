@@ -20,8 +20,9 @@ enum class Drop : std::uint8_t {
   not_active,
   seen_before,
   bad_part,
+  other_partition,
 };
-inline constexpr int kDrops = 9;
+inline constexpr int kDrops = 10;
 
 /// Why subscriptions of a channel begin anew.
 enum class Reset : std::uint8_t {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cassert>
 
+#include "feed/numbering.h"
+
 namespace tidegate::feed {
 
 std::size_t bytes_of(const FrameBatch& batch) {

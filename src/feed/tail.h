@@ -10,9 +10,6 @@
 
 namespace tidegate::feed {
 
-/// Seqs of records are so far apart, so that a diff's further texts have theirs in between.
-inline constexpr std::uint64_t kSeqStride = 1024;
-
 /// The recent batches of all channels, oldest out first, bounded in bytes held (rule 26); each channel's
 /// `entries` point into it. One batch at a time is being built: its frames can be found before it is posted.
 /// The feed's thread only.

@@ -56,7 +56,7 @@ void Hub::State::on(const feed::SnapshotReady& event) {
       send_error(subscription->session, protocol::ErrorCode::overflow, "reset-to-snapshot", {}, {});
     }
     subscription->phase = next_phase(subscription->phase, Trigger::snapshot);
-    subscription->place.start_at_snapshot(event.after, event.fence);
+    subscription->place.start_at_snapshot(event.after, event.fence, event.floor);
     subscription->spool = event.spool;
     subscription->next_part = 0;
     subscription->asked = false;

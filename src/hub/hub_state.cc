@@ -282,7 +282,8 @@ void Hub::State::ask(Subscription& subscription) {
   list_unfinished(subscription);
   if (subscription.asked || subscription.session.outbox.bytes() > options_.outbox_bytes_low) return;
   subscription.asked = true;
-  tell(feed::CatchUpCommand{subscription.id, subscription.place.offered()});
+  const Place& place = subscription.place;
+  tell(feed::CatchUpCommand{subscription.id, place.offered(), place.after(), place.floor()});
 }
 
 /// What must not be lost where the feed's box is full: it is said again every second. At most two a

@@ -481,7 +481,7 @@ TEST_F(HubTest, a_snapshot_begins_again_when_the_name_that_it_came_under_leaves)
 TEST_F(HubTest, overflow_is_announced_before_the_snapshot_that_replaces) {
   const SessionId session = hub->open({.v1 = false, .pass_through = true});
   const SubscriptionId id = live(session, "a");
-  hub->on_event(feed::SnapshotReady{{id}, feed::Spool::of({",\"rows\":[]}"}), {}, FeedSeq(9), true});
+  hub->on_event(feed::SnapshotReady{{id}, feed::Spool::of({",\"rows\":[]}"}), {}, FeedSeq(9), Lsn(), true});
   const auto answers = read(session);
   ASSERT_EQ(answers.size(), 2u);
   EXPECT_EQ(answers[0], R"({"op":"error","code":"overflow","message":"reset-to-snapshot"})");

@@ -4,11 +4,11 @@
 
 namespace tidegate::hub {
 
-void Place::start_at_snapshot(FeedSeq after, std::optional<Fence> fence) {
+void Place::start_at_snapshot(FeedSeq after, std::optional<Fence> fence, Lsn floor) {
   seen_ = after_ = after;
   unfinished_ = false;
   filter_.reset();
-  if (!pass_through_) floor_ = Lsn(0);
+  if (!pass_through_) floor_ = floor;
   if (!fence) return;
   filter_ = std::move(fence);
   if (!filter_->snapshot) end_filter();  // SQLite: the LSN alone decides

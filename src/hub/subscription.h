@@ -60,8 +60,8 @@ class Place {
   explicit Place(bool pass_through) : pass_through_(pass_through) {}
 
   /// A snapshot replaces everything: what comes after `after` counts, filtered by the fence until the stream
-  /// is past it.
-  void start_at_snapshot(FeedSeq after, std::optional<Fence> fence);
+  /// is past it. Managed: everything up to `floor`, the V of that moment, is in it.
+  void start_at_snapshot(FeedSeq after, std::optional<Fence> fence, Lsn floor = Lsn());
   /// A cursor holds: what comes after `after` and above `floor` counts.
   void start_at_cursor(FeedSeq after, Lsn floor, std::optional<Fence> fence);
 

@@ -28,7 +28,7 @@ void PlayedFeed::on(const feed::SubscribeCommand& command) {
   accepted.after = FeedSeq(seq_);
   ports_.at(shard).post(accepted, 1);
   auto spool = feed::Spool::of({R"(,"version":0,"cursor":{"lsn":"0"},"rows":[]})"});
-  ports_.at(shard).post(feed::SnapshotReady{{command.subscription}, spool, {}, FeedSeq(seq_)}, 1);
+  ports_.at(shard).post(feed::SnapshotReady{{command.subscription}, spool, {}, FeedSeq(seq_), Lsn()}, 1);
 }
 
 void PlayedFeed::on(const feed::UnsubscribeCommand&) {
