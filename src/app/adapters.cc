@@ -18,6 +18,9 @@ postgres::Options postgres_options(const config::Settings& settings) {
   options.publication = settings.postgres.publication;
   options.slot = settings.postgres.slot;
   options.statement_timeout = settings.feed.snapshot_timeout;  // rule 20
+  options.transaction_memory_bytes = settings.matcher.netting_bytes_max;
+  options.spill_directory = settings.feed.spool_directory;
+  options.spill_bytes_max = settings.postgres.transaction_file_bytes_max;
   options.temporary_slot = !has_kafka(settings);  // rule 28: a durable one only where the log is, too
   return options;
 }

@@ -24,6 +24,7 @@ enum class Database : std::uint8_t { none, postgres, sqlite };
 struct Postgres {
   std::string publication = "tidegate";
   std::string slot = "tidegate";
+  std::size_t transaction_file_bytes_max = std::size_t{64} << 30;
 };
 struct Kafka {
   std::string brokers;  ///< `host:port,…`; empty: no Kafka

@@ -303,10 +303,11 @@ Section queries() {
        bytes("spool-memory-bytes", kGateway,
              "What of one snapshot is kept in memory; the rest is in a temporary file.", {0, kTerabyte},
              [](auto& s) -> auto& { return s.feed.spool_memory_bytes; }),
-       text("spool-directory", kGateway, "Where these files are. They have no name there.",
+       text("spool-directory", kMatching, "Where temporary files are. They have no name there.",
             [](auto& s) -> auto& { return s.feed.spool_directory; }),
-       bytes("spool-bytes-max", kGateway, "All these files together; above it a snapshot is refused for now.",
-             {0, kTerabyte}, [](auto& s) -> auto& { return s.feed.spool_bytes_max; }),
+       bytes("spool-bytes-max", kGateway,
+             "The files of all snapshots together; above it a snapshot is refused for now.", {0, kTerabyte},
+             [](auto& s) -> auto& { return s.feed.spool_bytes_max; }),
        duration("snapshot-reuse-ms", kGateway, "A snapshot serves others who ask within so many ms.",
                 {0, kDay}, [](auto& s) -> auto& { return s.feed.snapshot_reuse; }),
        duration("linger-ms", kGateway, "A query stays known after its last subscriber, in ms.", {0, kDay},
@@ -325,7 +326,16 @@ Section queries() {
            [](auto& s) -> auto& { return s.feed.unsafe_lsn_fence; }),
        bytes("diff-bytes-max", kMatching,
              "A transaction's change of one query that is larger becomes a new snapshot.", {900'000, 1 << 30},
-             [](auto& s) -> auto& { return s.matcher.diff_bytes_max; })}};
+             [](auto& s) -> auto& { return s.matcher.diff_bytes_max; }),
+       bytes(
+           "transaction-memory-bytes", kMatching,
+           "What open transactions hold in memory; above it the largest goes on in a temporary file. To "
+           "compare a transaction takes as much again at most, or its largest changes of a query become new "
+           "snapshots.",
+           {1 << 20, kTerabyte}, [](auto& s) -> auto& { return s.matcher.netting_bytes_max; }),
+       bytes("transaction-file-bytes-max", kMatching,
+             "Postgres: all these files together; above it the matcher ends and says so.", {0, kTerabyte},
+             [](auto& s) -> auto& { return s.postgres.transaction_file_bytes_max; })}};
 }
 
 Section single_commands() {

@@ -1,42 +1,19 @@
 #include "feed/spool.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cassert>
-#include <cerrno>
-#include <cstdlib>
 #include <system_error>
 #include <utility>
 
 namespace tidegate::feed {
 namespace {
 
-Error disk_error(const std::string& directory, int code) {
-  return {Fault::unavailable,
-          "cannot keep a snapshot in " + directory + ": " + std::generic_category().message(code)};
-}
-
-/// A file of the directory that has no name there.
-Result<int> open_file(const std::string& directory) {
-  int descriptor = ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-  if (descriptor < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
-    // Not every file system makes files without a name.
-    std::string name = directory + "/tidegate-spool-XXXXXX";
-    descriptor = ::mkostemp(name.data(), O_CLOEXEC);
-    if (descriptor >= 0) ::unlink(name.c_str());
-  }
-  if (descriptor < 0) return disk_error(directory, errno);
-  return descriptor;
+Error disk_error(const std::string& directory, const std::error_code& code) {
+  return {Fault::unavailable, "cannot keep a snapshot in " + directory + ": " + code.message()};
 }
 
 }  // namespace
 
 Spool::Spool(SpoolRoom room) : room_(std::move(room)), memory_(room_.memory), file_(room_.files) {}
-
-Spool::~Spool() {
-  if (descriptor_ >= 0) ::close(descriptor_);
-}
 
 std::shared_ptr<const Spool> Spool::of(std::vector<std::string> parts) {
   auto spool = std::make_shared<Spool>();
@@ -56,20 +33,12 @@ Status Spool::append(std::string part) {
 }
 
 Status Spool::append_to_file(std::string_view part) {
-  if (descriptor_ < 0) {
-    auto opened = open_file(room_.directory);
-    if (!opened) return opened.error();
-    descriptor_ = *opened;
+  if (!spilled_.is_open()) {
+    if (const auto failed = spilled_.open(room_.directory)) return disk_error(room_.directory, failed);
   }
   const std::uint64_t start = file_.bytes();
   if (!file_.add(part.size())) return Error{Fault::denied, "the spools' files hold as much as they may"};
-  for (std::size_t written = 0; written < part.size();) {
-    const auto count = ::pwrite(descriptor_, part.data() + written, part.size() - written,
-                                static_cast<off_t>(start + written));
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return disk_error(room_.directory, count < 0 ? errno : ENOSPC);
-    written += static_cast<std::size_t>(count);
-  }
+  if (const auto failed = spilled_.write(start, part)) return disk_error(room_.directory, failed);
   in_file_.push_back({start, part.size()});
   return {};
 }
@@ -84,20 +53,16 @@ Status Spool::read(std::size_t part, std::string& out) const {
   const Piece& piece = in_file_[part - in_memory_.size()];
   const std::size_t before = out.size();
   out.resize(before + piece.size);
-  for (std::size_t got = 0; got < piece.size;) {
-    const auto count = ::pread(descriptor_, out.data() + before + got, piece.size - got,
-                               static_cast<off_t>(piece.offset + got));
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return disk_error(room_.directory, count < 0 ? errno : EIO);
-    got += static_cast<std::size_t>(count);
-  }
+  const auto failed = spilled_.read(piece.offset, out.data() + before, piece.size);
+  if (failed) return disk_error(room_.directory, failed);
   return {};
 }
 
 Status Spool::check(const std::string& directory) {
-  const auto file = open_file(directory);
-  if (!file) return Error{Fault::invalid, file.error().message + " (--spool-directory)"};
-  ::close(*file);
+  NamelessFile file;
+  if (const auto failed = file.open(directory)) {
+    return Error{Fault::invalid, disk_error(directory, failed).message + " (--spool-directory)"};
+  }
   return {};
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/budget.h"
+#include "base/nameless_file.h"
 #include "base/result.h"
 
 namespace tidegate::feed {
@@ -28,7 +29,6 @@ class Spool {
  public:
   Spool() = default;
   explicit Spool(SpoolRoom room);
-  ~Spool();
   Spool(const Spool&) = delete;
   Spool& operator=(const Spool&) = delete;
   static std::shared_ptr<const Spool> of(std::vector<std::string> parts);
@@ -60,7 +60,7 @@ class Spool {
   std::vector<Piece> in_file_;
   Charge memory_;
   Charge file_;
-  int descriptor_ = -1;
+  NamelessFile spilled_;
 };
 
 }  // namespace tidegate::feed

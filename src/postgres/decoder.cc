@@ -189,6 +189,26 @@ std::optional<Message> read_message(char tag, Bytes& bytes) {
       return read_truncate(bytes);
     case 'M':
       return read_logical_message(bytes);
+    case 'S': {
+      StreamStart start;
+      start.xid = bytes.number<std::uint32_t>();
+      start.first = bytes.byte() == 1;
+      return start;
+    }
+    case 'E':
+      return StreamStop{};
+    case 'c': {
+      StreamCommit commit;
+      commit.xid = bytes.number<std::uint32_t>();
+      commit.commit = read_commit(bytes);
+      return commit;
+    }
+    case 'A': {
+      StreamAbort abort;
+      abort.xid = bytes.number<std::uint32_t>();
+      abort.subtransaction = bytes.number<std::uint32_t>();
+      return abort;
+    }
     default:
       return std::nullopt;
   }
@@ -213,6 +233,27 @@ Result<Message> decode_message(std::string_view bytes) {
                                    ", of " + std::to_string(bytes.size()) + " bytes"};
   }
   return std::move(*message);
+}
+
+bool names_transaction(std::string_view bytes) {
+  return !bytes.empty() && std::string_view("RYIUDTM").find(bytes.front()) != std::string_view::npos;
+}
+
+Result<Streamed> decode_streamed(std::string_view bytes) {
+  Bytes reader(bytes);
+  Streamed streamed;
+  streamed.message = reader.byte();
+  streamed.xid = reader.number<std::uint32_t>();
+  streamed.message += reader.rest();
+  if (names_transaction(bytes) && !reader.broken()) return streamed;
+  return Error{Fault::fatal,
+               "the change stream sent a message that can't stand in a block, of kind " + tag_text(bytes)};
+}
+
+std::uint32_t relation_of(std::string_view bytes) {
+  Bytes reader(bytes);
+  const char tag = reader.byte();
+  return tag == 'I' || tag == 'U' || tag == 'D' ? reader.number<std::uint32_t>() : 0;
 }
 
 Result<Frame> decode_frame(std::string_view bytes) {

@@ -9,7 +9,7 @@
 #include "base/result.h"
 
 /// What the walsender sends, taken apart: the frames of a replication stream and the messages of the plugin
-/// `pgoutput`, protocol version 1 (PostgreSQL's manual, "Logical Replication Message Formats"). Pure; every
+/// `pgoutput`, protocol version 2 (PostgreSQL's manual, "Logical Replication Message Formats"). Pure; every
 /// length is checked, any bytes give a value or an Error of `fatal`. Views point into the bytes that were
 /// given.
 namespace tidegate::postgres {
@@ -76,6 +76,22 @@ struct Delete {
 struct Truncate {
   std::vector<std::uint32_t> relations;
 };
+/// A transaction that is still open is streamed in blocks, between a start and a stop; blocks of several
+/// follow each other. Inside of a block each message names the transaction, or subtransaction, that it is of.
+struct StreamStart {
+  std::uint32_t xid = 0;
+  bool first = false;  ///< of this transaction's blocks
+};
+struct StreamStop {};
+struct StreamCommit {
+  std::uint32_t xid = 0;
+  Commit commit;
+};
+/// What the subtransaction has streamed is void; the transaction's own id: all of it.
+struct StreamAbort {
+  std::uint32_t xid = 0;
+  std::uint32_t subtransaction = 0;
+};
 struct LogicalMessage {
   bool transactional = false;
   std::uint64_t lsn = 0;  ///< the byte behind the message's record
@@ -84,9 +100,20 @@ struct LogicalMessage {
 };
 
 using Message = std::variant<Begin, Commit, Origin, TypeDeclared, Relation, Insert, Update, Delete, Truncate,
-                             LogicalMessage>;
+                             LogicalMessage, StreamStart, StreamStop, StreamCommit, StreamAbort>;
 
 Result<Message> decode_message(std::string_view bytes);
+
+/// A message inside of a block, taken out of it: whose it is, and as it would be outside.
+struct Streamed {
+  std::uint32_t xid = 0;
+  std::string message;
+};
+Result<Streamed> decode_streamed(std::string_view bytes);
+/// Whether it is one that names its transaction inside of a block.
+bool names_transaction(std::string_view bytes);
+/// The relation of an insert, update or delete, without reading its rows; 0 where it is none of these.
+std::uint32_t relation_of(std::string_view bytes);
 
 /// A frame of the stream: data with one message, or a keepalive.
 struct DataFrame {

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <string>
 
 namespace tidegate::postgres {
@@ -18,6 +20,12 @@ struct Options {
   std::string slot = "tidegate";
   /// All our connections carry it; no `synchronous_standby_names` may name it (rule 2).
   std::string application_name = "tidegate";
+
+  /// What transactions that are being streamed hold in memory together; the largest goes on in a file of this
+  /// directory, of which all together take no more than that (rule 6).
+  std::size_t transaction_memory_bytes = std::size_t{64} << 20;
+  std::string spill_directory = "/var/tmp";
+  std::uint64_t spill_bytes_max = std::uint64_t{64} << 30;
 
   std::chrono::milliseconds connect_timeout{10'000};
   /// How long a snapshot waits for its table's lock behind an ALTER.

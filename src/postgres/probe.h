@@ -1,5 +1,8 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+
 #include "metrics/metrics.h"
 #include "postgres/aside.h"
 
@@ -14,6 +17,11 @@ class Probe {
         changes_(registry.counter("tidegate_postgres_changes_total", "Row changes read from the stream")),
         refused_(registry.counter("tidegate_postgres_changes_refused_total",
                                   "Row changes dropped, since nobody may subscribe to their table")),
+        spilled_(registry.counter("tidegate_postgres_transactions_spilled_total",
+                                  "Transactions that went on in a file, since memory shall not hold them")),
+        spill_bytes_(registry.gauge("tidegate_postgres_spill_bytes", "Bytes of those files now")),
+        open_bytes_(registry.gauge("tidegate_postgres_open_transaction_bytes",
+                                   "What transactions that are being streamed hold in memory")),
         bytes_(registry.counter("tidegate_postgres_stream_bytes_total", "Bytes read from the stream")),
         breaks_(
             registry.counter("tidegate_postgres_stream_breaks_total", "Times the stream's connection broke")),
@@ -32,6 +40,9 @@ class Probe {
     changes_.add(changes);
   }
   void refused(std::uint64_t changes) { refused_.add(changes); }
+  void spilled() { spilled_.add(); }
+  void spill_bytes(std::uint64_t bytes) { spill_bytes_.set(static_cast<std::int64_t>(bytes)); }
+  void open_bytes(std::size_t bytes) { open_bytes_.set(static_cast<std::int64_t>(bytes)); }
   void frame(std::size_t bytes) { bytes_.add(bytes); }
   void stream_broke() { breaks_.add(); }
   void snapshot_read() { snapshots_.add(); }
@@ -46,6 +57,9 @@ class Probe {
   metrics::Counter& transactions_;
   metrics::Counter& changes_;
   metrics::Counter& refused_;
+  metrics::Counter& spilled_;
+  metrics::Gauge& spill_bytes_;
+  metrics::Gauge& open_bytes_;
   metrics::Counter& bytes_;
   metrics::Counter& breaks_;
   metrics::Counter& snapshots_;

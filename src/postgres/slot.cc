@@ -122,7 +122,7 @@ std::string SlotTaker::still_open() {
 
 Status SlotTaker::start_streaming() {
   const std::string command = "START_REPLICATION SLOT " + quote_name(taken_.slot) +
-                              " LOGICAL 0/0 (proto_version '1', publication_names " +
+                              " LOGICAL 0/0 (proto_version '2', streaming 'on', publication_names " +
                               quote_literal(quote_name(options_.publication)) + ", messages 'true')";
   const ResultHandle result(PQexec(connection_->handle(), command.c_str()));
   if (PQresultStatus(result.get()) == PGRES_COPY_BOTH) return {};

@@ -27,6 +27,7 @@ Stream::Stream(Options options, const Clock& clock, metrics::Registry& registry)
       probe_(registry),
       taker_(options_, clock_, [this](int socket, Steady until) { return wait_socket(socket, until); }),
       relations_(options_),
+      assembly_(options_, probe_),
       aside_(options_, clock_),
       backoff_(options_.reconnect_min),
       wake_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
@@ -81,7 +82,8 @@ void Stream::drop_link() {
   }
   aside_.disconnect();
   assembly_.abandon();
-  held_.reset();
+  committed_.reset();
+  tables_.clear();
 }
 
 Error Stream::broken(const Error& error) {
@@ -137,7 +139,8 @@ Result<source::StreamEvent> Stream::next(std::chrono::milliseconds wait_for) {
     if (!more) return more.error();
     if (!events_.empty()) continue;
     if (*more ? drain_wake() : wait(deadline)) return source::StreamEvent(source::Idle{});
-    if (!*more && clock_.steady() >= deadline) return source::StreamEvent(source::Idle{});
+    // Also while a transaction keeps coming: the caller has its own to do meanwhile.
+    if (clock_.steady() >= deadline) return source::StreamEvent(source::Idle{});
   }
 }
 
@@ -158,10 +161,10 @@ bool Stream::wait(Steady until) {
   std::array<pollfd, 3> sockets{};
   nfds_t count = 0;
   sockets[count++] = {wake_, POLLIN, 0};
-  if (link_ && !held_) sockets[count++] = {link_->socket(), POLLIN, 0};
+  if (link_ && !committed_) sockets[count++] = {link_->socket(), POLLIN, 0};
   if (const auto aside = aside_.interest()) sockets[count++] = *aside;
   if (const auto due = aside_.due()) until = std::min(until, *due);
-  if (held_) until = std::min(until, retry_at_);
+  if (committed_) until = std::min(until, retry_at_);
   ::poll(sockets.data(), count, milliseconds_until(until, clock_.steady()));
   return drain_wake();
 }

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "postgres/aside.h"
@@ -19,7 +20,7 @@
 
 namespace tidegate::postgres {
 
-/// The change stream of one publication (source/source.h): whole transactions, put together in memory, in
+/// The change stream of one publication (source/source.h): whole transactions in
 /// commit order.
 ///
 /// One thread calls `next` and friends and owns all but what `link_mutex_` guards. A SchemaChanged that falls
@@ -53,10 +54,14 @@ class Stream final : public source::ChangeStream {
   Result<bool> read_some();
   Status handle_frame(const std::string& bytes);
   Status handle(const Message& message);
-  Status handle_change(const Message& message);
-  Status learn(const Relation& relation);
-  Result<std::shared_ptr<const query::TableSchema>> table_of(std::uint32_t relation) const;
-  Status commit(const Commit& commit);
+  Status commit(Result<Assembled> assembled);
+  /// Makes events of what has committed. `unavailable`, and it stays where it is, while a table of it can't
+  /// be looked up.
+  Status give();
+  Status resolve();
+  Result<source::Changes> changes_of(Assembled& assembled);
+  /// Ends the stream, or has what has committed given again later.
+  Error hold(const Error& error);
   void reached(Lsn position);
 
   Status serve_aside();
@@ -78,8 +83,9 @@ class Stream final : public source::ChangeStream {
   Lsn position_;   // of the last event that moved it
   Xid reference_;  // xmax of a recent snapshot
   std::deque<source::StreamEvent> events_;
-  std::optional<std::string> held_;  // a frame whose table could not be looked up yet
-  std::optional<Error> terminal_;    // given by every further call
+  std::optional<Assembled> committed_;  // a transaction whose tables could not all be looked up yet
+  std::vector<std::shared_ptr<const query::TableSchema>> tables_;  // those that were
+  std::optional<Error> terminal_;                                  // given by every further call
   Steady retry_at_{};
   std::chrono::milliseconds backoff_;
   std::uint64_t refused_told_ = 0;

@@ -3,37 +3,37 @@
 
 #include "base/fault_point.h"
 #include "base/fence.h"
+#include "postgres/rows.h"
 #include "postgres/stream.h"
 
 namespace tidegate::postgres {
 namespace {
 
 constexpr int kFramesAtOnce = 256;  // between two looks at the second connection and at `wake`
+/// Of messages: a transaction up to here is given as rows, a larger one is decoded while it is walked.
+constexpr std::size_t kHeldBytesMax = std::size_t{1} << 20;
 
 }  // namespace
 
 Result<bool> Stream::read_some() {
-  for (int left = kFramesAtOnce; left > 0; --left) {
-    std::optional<std::string> frame;
-    if (held_) {
-      if (clock_.steady() < retry_at_) return false;
-      frame.swap(held_);
-    } else {
-      auto received = link_->receive();
-      if (!received) return broken(received.error());
-      if (!*received) return false;
-      frame = std::move(*received);
-      probe_.frame(frame->size());
-    }
-    if (const Status handled = handle_frame(*frame); !handled) {
-      if (handled.error().fault != Fault::unavailable) return ended(handled.error());
-      held_ = std::move(frame);
-      retry_at_ = clock_.steady() + options_.reconnect_min;
-      return handled.error();
-    }
-    if (!events_.empty()) return true;
+  if (committed_) {
+    if (clock_.steady() < retry_at_) return false;
+    if (const Status given = give(); !given) return hold(given.error());
+  }
+  for (int left = kFramesAtOnce; left > 0 && events_.empty(); --left) {
+    const auto frame = link_->receive();
+    if (!frame) return broken(frame.error());
+    if (!*frame) return false;
+    probe_.frame((*frame)->size());
+    if (const Status handled = handle_frame(**frame); !handled) return hold(handled.error());
   }
   return true;
+}
+
+Error Stream::hold(const Error& error) {
+  if (error.fault != Fault::unavailable || !committed_) return ended(error);
+  retry_at_ = clock_.steady() + options_.reconnect_min;
+  return error;
 }
 
 Status Stream::handle_frame(const std::string& bytes) {
@@ -47,6 +47,12 @@ Status Stream::handle_frame(const std::string& bytes) {
   }
   const auto& data = std::get<DataFrame>(*frame);
   link_->received(std::max(data.start, data.end));
+  const auto taken = assembly_.take(data.message, reference_);
+  if (!taken) return taken.error();
+  if (*taken) {
+    if (relation_of(data.message) != 0) fault_point("stream.received");
+    return {};
+  }
   const auto message = decode_message(data.message);
   if (!message) return message.error();
   return handle(*message);
@@ -59,68 +65,74 @@ void Stream::reached(Lsn position) {
 }
 
 Status Stream::handle(const Message& message) {
-  if (const auto* begin = std::get_if<Begin>(&message)) {
-    const Xid xid = full_xid(begin->xid, reference_);
-    reference_ = std::max(reference_, xid);
-    return assembly_.begin(*begin, xid);
-  }
-  if (const auto* end = std::get_if<Commit>(&message)) return commit(*end);
-  if (const auto* relation = std::get_if<Relation>(&message)) return learn(*relation);
-  if (const auto* logical = std::get_if<LogicalMessage>(&message)) {
-    if (!assembly_.open()) reached(inclusive(logical->lsn));
-    return {};
-  }
-  if (std::holds_alternative<Origin>(message) || std::holds_alternative<TypeDeclared>(message)) return {};
-  return handle_change(message);
+  if (const auto* end = std::get_if<Commit>(&message)) return commit(assembly_.commit(*end));
+  if (const auto* end = std::get_if<StreamCommit>(&message)) return commit(assembly_.commit(*end));
+  if (const auto* logical = std::get_if<LogicalMessage>(&message)) reached(inclusive(logical->lsn));
+  return {};  // origins and types
 }
 
-Status Stream::handle_change(const Message& message) {
-  fault_point("stream.received");
-  if (const auto* truncate = std::get_if<Truncate>(&message)) {
-    for (const std::uint32_t relation : truncate->relations) {
-      const auto table = table_of(relation);
-      if (!table) return table.error();
-      if (const Status done = assembly_.truncate(*table); !done) return done;
+Status Stream::commit(Result<Assembled> assembled) {
+  if (!assembled) return assembled.error();
+  reference_ = std::max(reference_, assembled->xid);
+  committed_.emplace(std::move(*assembled));
+  tables_.clear();
+  return give();
+}
+
+Status Stream::resolve() {
+  const auto& tables = committed_->tables;
+  while (tables_.size() < tables.size()) {
+    const Assembled::Table& next = tables[tables_.size()];
+    if (!next.described.empty()) {
+      const auto message = decode_message(next.described);
+      if (!message) return message.error();
+      const auto changed = relations_.learn(std::get<Relation>(*message));
+      if (!changed) return changed.error();
+      if (*changed) events_.emplace_back(source::SchemaChanged{relations_.find(next.relation)});
     }
-    return {};
+    auto table = relations_.find(next.relation);
+    if (!table) {
+      return Error{Fault::fatal, "the change stream has a change of relation " +
+                                     std::to_string(next.relation) + ", which it did not describe"};
+    }
+    tables_.push_back(std::move(table));
   }
-  const auto* insert = std::get_if<Insert>(&message);
-  const auto* update = std::get_if<Update>(&message);
-  const auto* removed = std::get_if<Delete>(&message);
-  const auto table = table_of(insert != nullptr   ? insert->relation
-                              : update != nullptr ? update->relation
-                                                  : removed->relation);
-  if (!table) return table.error();
-  if (insert != nullptr) return assembly_.insert(*table, insert->row);
-  if (update != nullptr) return assembly_.update(*table, *update);
-  return assembly_.remove(*table, *removed);
-}
-
-Result<std::shared_ptr<const query::TableSchema>> Stream::table_of(std::uint32_t relation) const {
-  auto table = relations_.find(relation);
-  if (table) return table;
-  return Error{Fault::fatal, "the change stream has a change of relation " + std::to_string(relation) +
-                                 ", which it did not describe"};
-}
-
-Status Stream::learn(const Relation& relation) {
-  const auto changed = relations_.learn(relation);
-  if (!changed) return changed.error();
-  if (*changed) events_.emplace_back(source::SchemaChanged{relations_.find(relation.id)});
   return {};
 }
 
-Status Stream::commit(const Commit& commit) {
-  auto transaction = assembly_.commit(commit);
-  if (!transaction) return transaction.error();
-  probe_.refused(assembly_.refused() - std::exchange(refused_told_, assembly_.refused()));
-  if (transaction->changes.empty()) {
-    reached(inclusive(commit.end_lsn));
+Result<source::Changes> Stream::changes_of(Assembled& assembled) {
+  const bool small = !assembled.spill->in_file() && assembled.spill->end() <= kHeldBytesMax;
+  const std::size_t count = assembled.changes;
+  source::Changes stored(
+      std::make_shared<SpilledChanges>(std::move(assembled.spill), std::move(tables_), count));
+  if (!small) return stored;
+  std::vector<source::Change> held;
+  held.reserve(count);
+  const Status read = stored.each([&](const auto& change) { held.push_back(*change); });
+  if (!read) return read.error();
+  probe_.refused(count - held.size());
+  return source::Changes(std::move(held));
+}
+
+Status Stream::give() {
+  if (const Status resolved = resolve(); !resolved) return resolved;
+  source::Transaction transaction;
+  transaction.lsn = Lsn(committed_->commit.commit_lsn);
+  transaction.xid = committed_->xid;
+  transaction.commit_time_us = committed_->commit.commit_time_us;
+  transaction.bytes = sizeof transaction + committed_->spill->end();
+  const Lsn end = inclusive(committed_->commit.end_lsn);
+  auto changes = changes_of(*committed_);
+  committed_.reset();
+  if (!changes) return changes.error();
+  transaction.changes = std::move(*changes);
+  if (transaction.changes.empty()) {
+    reached(end);
     return {};
   }
-  probe_.transaction(transaction->changes.size());
-  position_ = std::max(position_, transaction->lsn);
-  events_.emplace_back(std::move(*transaction));
+  probe_.transaction(transaction.changes.size());
+  position_ = std::max(position_, transaction.lsn);
+  events_.emplace_back(std::move(transaction));
   fault_point("stream.whole");
   return {};
 }

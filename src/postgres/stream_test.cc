@@ -116,8 +116,9 @@ TEST_F(StreamTest, GivesALargeTransactionWhole) {
   auto stream = started();
   sql_->exec("insert into orders select i, repeat('x', 50), i from generate_series(1, 50000) i");
   const auto transaction = read_next<Transaction>(*stream);
-  ASSERT_EQ(transaction.changes.size(), 50'000u);
-  EXPECT_EQ((*transaction.changes.back().new_row)[0], "50000");
+  const auto changes = changes_in(transaction);
+  ASSERT_EQ(changes.size(), 50'000u);
+  EXPECT_EQ((*changes.back().new_row)[0], "50000");
 }
 
 TEST_F(StreamTest, PassesOverOriginsTypesAndMessages) {

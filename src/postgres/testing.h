@@ -82,6 +82,14 @@ Event read_next(source::ChangeStream& stream) {
   return event ? std::get<Event>(std::move(*event)) : Event{};
 }
 
+/// A transaction's changes, wherever they lie.
+inline std::vector<source::Change> changes_in(const source::Transaction& transaction) {
+  std::vector<source::Change> changes;
+  const Status read = transaction.changes.each([&](const auto& change) { changes.push_back(*change); });
+  EXPECT_TRUE(read.ok()) << (read ? "" : read.error().message);
+  return changes;
+}
+
 /// The first error that `next` gives; a failure where none comes.
 inline Error read_error(source::ChangeStream& stream) {
   const auto until = std::chrono::steady_clock::now() + kPatience;
