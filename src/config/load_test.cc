@@ -321,6 +321,8 @@ TEST(Values, OfBytesMayHaveUnits) {
   EXPECT_EQ(settings.hub.outbox_bytes_low, 512U << 10);
   EXPECT_EQ(settings.hub.outbox_bytes_hard, 8U << 20);
   EXPECT_EQ(settings.feed.tail_bytes_max, 1U << 20);
+  EXPECT_EQ(good(open({"--outbox-bytes-max", "64KiB"})).hub.outbox_bytes_hard, (64U << 10) + (2U << 20))
+      << "one part and one answer fit into the smallest outbox";
 }
 
 TEST(Values, OfKafkaPropertiesMayHoldCommasAndSigns) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 
@@ -214,7 +215,10 @@ Status apply_rules(const GivenSettings& given, Settings& settings) {
   if (auto status = read_secret(given, settings); !status) return status;
   // The three bounds of an outbox keep their proportions.
   settings.hub.outbox_bytes_low = settings.hub.outbox_bytes_max / 4;
-  settings.hub.outbox_bytes_hard = settings.hub.outbox_bytes_max * 4;
+  // An outbox that has room takes one more frame or answer whole, which must not make a debtor of it.
+  constexpr std::size_t kLargestAnswer = 2 << 20;
+  settings.hub.outbox_bytes_hard =
+      std::max(settings.hub.outbox_bytes_max * 4, settings.hub.outbox_bytes_max + kLargestAnswer);
   settings.matcher.lease = settings.feed.lease;
   settings.kafka.control_topic = settings.kafka.topics.front() + ".control";
   return of_command(given, settings);

@@ -156,7 +156,9 @@ void Hub::State::count(const Tally& tally) {
 
 void Hub::State::lag(Subscription& subscription) {
   subscription.phase = next_phase(subscription.phase, Trigger::full);
-  subscription.place.step_back();
+  // What was offered is in the outbox and will be written: the catch-up goes on behind it, be it in the
+  // middle of a transaction. (A client could not tell a `diff` text that is said again: they have no
+  // numbers.)
   probe_.lagged();
   if (subscription.session.traits.v1) {
     send(subscription.session, protocol::status_lagging_message(subscription.names.front()));

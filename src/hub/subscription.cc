@@ -49,11 +49,6 @@ void Place::advance(FeedSeq up_to) {
   if (!unfinished_) after_ = std::max(after_, up_to);
 }
 
-void Place::step_back() {
-  seen_ = after_;
-  unfinished_ = false;
-}
-
 void Place::passed(Lsn lsn) {
   if (filter_ && lsn >= filter_->until) end_filter();
 }

@@ -70,8 +70,6 @@ class Place {
   void delivered(const feed::Frame& frame);
   /// Everything up to here was offered.
   void advance(FeedSeq up_to);
-  /// Whatever was begun and not finished will be offered again, from its first part.
-  void step_back();
   /// The live stream has passed this LSN; only for a subscription that is live.
   void passed(Lsn lsn);
 

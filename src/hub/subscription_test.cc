@@ -120,17 +120,6 @@ TEST(Place, rule_5_parts_are_delivered_together_and_move_the_place_at_the_last) 
   EXPECT_EQ(place.floor(), Lsn(5));
 }
 
-TEST(Place, rule_5_stepping_back_in_the_middle_of_parts_begins_at_the_first_part_again) {
-  Place place(false);
-  place.start_at_snapshot(FeedSeq(0), std::nullopt);
-  EXPECT_EQ(take(place, frame(1, 4)), Verdict::deliver);
-  EXPECT_EQ(take(place, frame(2, 5, {}, false)), Verdict::deliver);
-  place.step_back();
-  EXPECT_EQ(place.after(), FeedSeq(1));
-  EXPECT_EQ(take(place, frame(2, 5, {}, false)), Verdict::deliver);
-  EXPECT_EQ(take(place, frame(3, 5, {}, true)), Verdict::deliver);
-}
-
 TEST(Place, being_told_that_all_was_offered_does_not_pass_an_unfinished_transaction) {
   Place place(false);
   place.start_at_snapshot(FeedSeq(0), std::nullopt);
