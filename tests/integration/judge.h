@@ -29,10 +29,12 @@ struct Watched {
 };
 
 /// A client of a random query, with frames of either kind.
-Watched watch_random(client::Loop& loop, int port, std::mt19937& random);
+Watched watch_random(client::Loop& loop, int port, std::mt19937& random, int receive_buffer_bytes = 0);
 
-/// Waits until the client holds what the reference ends with, then holds its whole history against the
-/// reference: each snapshot and the state after each diff, and that each change of the result was one diff.
+/// Holds the client's whole history against the reference: each snapshot and the state after each diff, that
+/// each change of the result was one diff, and that no span goes on across a TRUNCATE that changed it.
+void judge_history(const Watched& watched, const Reference& reference, Verdict& verdict);
+/// Waits until the client holds what the reference ends with, then judges its history.
 void judge(const Watched& watched, const Reference& reference, Verdict& verdict);
 
 /// How much is written, and how many clients come meanwhile.
@@ -40,9 +42,14 @@ struct Load {
   int writers = 4;
   int transactions = 500;  // each
   int subscriptions = 200;
+  Hardships hardships = {};
+  /// At the same time; whoever is more lets an earlier one leave, whose history counts up to there.
+  int clients_max = 10'000;
+  /// Every tenth client stops reading for the time until the next ten have come.
+  bool slow_readers = false;
 };
 /// Subscribes at random moments while the writers write, on the ports in turn; then judges every client. The
-/// table is there, and empty; the reference's slot must not be.
+/// table is there, and empty; the reference's slot must not be. Prints what it saw.
 Verdict judge_under_load(const std::string& url, const std::vector<int>& ports, const Load& load);
 
 /// A new seed, printed.

@@ -1,5 +1,6 @@
 #include "integration/reference.h"
 
+#include <algorithm>
 #include <cassert>
 #include <stdexcept>
 
@@ -10,8 +11,9 @@ std::uint64_t of_row(const std::string& key, const std::string& row) {
   return std::hash<std::string>{}(key + "\n" + row) | 1;
 }
 
-/// `id[integer]:1 note[text]:'it''s' total[numeric]:null`.
-Reference::Cells parse_cells(std::string_view text) {
+/// `id[integer]:1 note[text]:'it''s' total[numeric]:null`. A large value that an update left alone stands in
+/// the old row only.
+Reference::Cells parse_cells(std::string_view text, const Reference::Cells& old_row = {}) {
   Reference::Cells cells;
   while (!text.empty()) {
     const std::size_t bracket = text.find('[');
@@ -39,7 +41,11 @@ Reference::Cells parse_cells(std::string_view text) {
       text.remove_prefix(end);
     }
     if (text.starts_with(' ')) text.remove_prefix(1);
-    if (quoted || value != "null") cells[name] = value;
+    if (!quoted && value == "unchanged-toast-datum") {
+      cells[name] = old_row.at(name);
+    } else if (quoted || value != "null") {
+      cells[name] = std::move(value);
+    }
   }
   return cells;
 }
@@ -56,7 +62,8 @@ std::string key_of(const Reference::Cells& cells) {
 
 }  // namespace
 
-Reference::Reference(const std::string& url, std::string table) : sql_(url), table_(std::move(table)) {
+Reference::Reference(const std::string& url, std::string table, Render render)
+    : sql_(url), table_(std::move(table)), render_(std::move(render)) {
   slot_ = "'reference_" + sql_.value("select current_database()") + "'";
   sql_.exec("select pg_create_logical_replication_slot(" + slot_ + ", 'test_decoding')");
 }
@@ -68,7 +75,23 @@ Reference::~Reference() {
   }
 }
 
+void Reference::begin_with_rows() {
+  constexpr Xid kFrozen(2);
+  Transaction all{kFrozen, {}, {}};
+  const auto columns = sql_.exec("select attname from pg_attribute where attrelid = '" + table_ +
+                                 "'::regclass and attnum > 0 and not attisdropped order by attnum");
+  for (const auto& row : sql_.exec("select * from " + table_)) {
+    Cells cells;
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      if (row[i]) cells[columns[i][0].value()] = row[i];
+    }
+    add(all, key_of(cells), cells);
+  }
+  transactions_.push_back(std::move(all));
+}
+
 void Reference::read() {
+  next_xid_ = std::stoull(sql_.value("select pg_snapshot_xmax(pg_current_snapshot())"));
   for (const auto& row : sql_.exec("select lsn::text, data from pg_logical_slot_get_changes(" + slot_ +
                                    ", null, null, "
                                    "'include-xids', 'true', 'skip-empty-xacts', 'true')")) {
@@ -79,7 +102,7 @@ void Reference::read() {
 void Reference::line(const std::string& end_lsn, const std::string& text) {
   const std::string prefix = "table " + table_ + ": ";
   if (text.starts_with("BEGIN ")) {
-    open_ = Transaction{Xid(std::stoull(text.substr(6))), {}, {}};
+    open_ = Transaction{full_xid(std::stoull(text.substr(6))), {}, {}};
   } else if (text.starts_with("COMMIT")) {
     open_->end = parse_lsn(end_lsn);
     if (!open_->changes.empty()) transactions_.push_back(std::move(*open_));
@@ -88,40 +111,71 @@ void Reference::line(const std::string& end_lsn, const std::string& text) {
     const std::string_view rest = std::string_view(text).substr(prefix.size());
     if (rest.starts_with("INSERT: ")) {
       const Cells row = parse_cells(rest.substr(8));
-      open_->changes.push_back({key_of(row), row});
+      add(*open_, key_of(row), row);
     } else if (rest.starts_with("DELETE: ")) {
-      open_->changes.push_back({key_of(parse_cells(rest.substr(8))), std::nullopt});
+      add(*open_, key_of(parse_cells(rest.substr(8))), std::nullopt);
+    } else if (rest.starts_with("TRUNCATE:")) {
+      add(*open_, "", std::nullopt);
     } else if (rest.starts_with("UPDATE: old-key: ")) {
       const std::size_t split = rest.find(" new-tuple: ");
       const Cells old_row = parse_cells(rest.substr(17, split - 17));
-      const Cells new_row = parse_cells(rest.substr(split + 12));
-      if (key_of(old_row) != key_of(new_row)) open_->changes.push_back({key_of(old_row), std::nullopt});
-      open_->changes.push_back({key_of(new_row), new_row});
+      const Cells new_row = parse_cells(rest.substr(split + 12), old_row);
+      if (key_of(old_row) != key_of(new_row)) add(*open_, key_of(old_row), std::nullopt);
+      add(*open_, key_of(new_row), new_row);
     } else {
       throw std::runtime_error("the reference can't read: " + text);
     }
   }
 }
 
+void Reference::add(Transaction& transaction, std::string key, std::optional<Cells> row) {
+  Change change{std::move(key), std::move(row)};
+  change.truncate = change.key.empty();
+  change.number = changes_++;
+  if (!change.truncate) change.key_number = keys_.try_emplace(change.key, keys_.size()).first->second;
+  if (change.row) change.mark = of_row(change.key, render_(*change.row));
+  transaction.changes.push_back(std::move(change));
+}
+
+/// The decoder prints 32 bits; all that it has seen is below the next one, and not 2^32 below it.
+Xid Reference::full_xid(std::uint64_t low) const {
+  constexpr std::uint64_t kWrap = 1ULL << 32;
+  const std::uint64_t full = next_xid_ / kWrap * kWrap + low;
+  return Xid(full < next_xid_ ? full : full - kWrap);
+}
+
 std::size_t Reference::count_up_to(Lsn lsn) const {
   // end(i-1) <= begin of commit record i (the program's LSN) < end(i).
-  std::size_t count = 0;
-  while (count < transactions_.size() && transactions_[count].end <= lsn) ++count;
+  const auto above = std::upper_bound(transactions_.begin(), transactions_.end(), lsn,
+                                      [](Lsn wanted, const Transaction& each) { return wanted < each.end; });
+  const auto count = static_cast<std::size_t>(above - transactions_.begin());
   return std::min(count + 1, transactions_.size());
+}
+
+ExpectedResult::ExpectedResult(const Reference& reference, const Matches& matches)
+    : belongs_(reference.changes()), marks_(reference.keys()) {
+  for (const auto& transaction : reference.transactions()) {
+    for (const auto& change : transaction.changes)
+      belongs_[change.number] = change.row && matches(*change.row);
+  }
+}
+
+void ExpectedResult::rewind() {
+  marks_.assign(marks_.size(), 0);
+  fingerprint_ = 0;
 }
 
 bool ExpectedResult::apply(const Reference::Transaction& transaction) {
   const std::uint64_t before = fingerprint_;
   for (const auto& change : transaction.changes) {
-    const auto held = rows_.find(change.key);
-    if (held != rows_.end()) {
-      fingerprint_ -= of_row(held->first, held->second);
-      rows_.erase(held);
+    if (change.truncate) {
+      rewind();
+      continue;
     }
-    if (!change.row || !matches_(*change.row)) continue;
-    const std::string text = render_(*change.row);
-    fingerprint_ += of_row(change.key, text);
-    rows_.emplace(change.key, text);
+    std::uint64_t& mark = marks_[change.key_number];
+    fingerprint_ -= mark;
+    mark = belongs_[change.number] ? change.mark : 0;
+    fingerprint_ += mark;
   }
   return fingerprint_ != before;
 }

@@ -222,7 +222,7 @@ Verdict judge_through(const std::string& url, const std::vector<int>& ports, Int
                       std::vector<Watched>& watched, client::Loop& loop) {
   const std::uint32_t seed = new_seed();
   std::mt19937 random(seed);
-  Reference reference(url, "public.orders");
+  Reference reference(url, "public.orders", render_order);
   Workload::fill_table(url);
   for (std::size_t i = 0; i < 20; ++i) watched.push_back(watch_random(loop, ports[i % ports.size()], random));
   for (const Watched& one : watched) EXPECT_TRUE(one.watcher->wait_whole(30s)) << one.watcher->fault();

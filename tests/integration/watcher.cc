@@ -13,8 +13,12 @@ std::string subscribe_text(const std::string& query, const std::string& frames) 
 
 }  // namespace
 
-Watcher::Watcher(client::Loop& loop, int port, std::string query, std::string frames)
-    : loop_(loop), subscribe_(subscribe_text(query, frames)), replica_("q", true) {
+Watcher::Watcher(client::Loop& loop, int port, std::string query, std::string frames,
+                 int receive_buffer_bytes)
+    : loop_(loop),
+      subscribe_(subscribe_text(query, frames)),
+      receive_buffer_bytes_(receive_buffer_bytes),
+      replica_("q", true) {
   connect(port);
 }
 
@@ -28,16 +32,45 @@ void Watcher::reconnect(int port) {
   connect(port);
 }
 
+void Watcher::close() {
+  client_.reset();
+}
+
+void Watcher::pause() {
+  client_->pause_reading();
+}
+
+void Watcher::resume() {
+  client_->resume_reading();
+}
+
+std::string Watcher::subscribe_message() const {
+  const std::string cursor = replica_.cursor_json();
+  return subscribe_ + (cursor.empty() ? "" : R"(,"cursor":)" + cursor) + "}";
+}
+
+void Watcher::on_text(std::string_view text) {
+  const std::lock_guard lock(mutex_);
+  replica_.on_text(text);
+  if (text.starts_with(R"({"op":"status")")) {
+    if (text.find(R"("waiting":)") != std::string_view::npos) ++waits_;
+    if (text.find(R"("stale_since":)") != std::string_view::npos) ++stales_;
+  }
+  if (replica_.error_code() == "unavailable" && text.starts_with(R"({"op":"error")")) {
+    ++refusals_;
+    replica_.resubscribed();
+    client_->send_text(subscribe_message());
+  }
+  received();
+}
+
 void Watcher::connect(int port) {
   client::Settings settings;
   settings.port = static_cast<std::uint16_t>(port);
   settings.subprotocols = {"tidegate.v1"};
+  settings.receive_buffer_bytes = receive_buffer_bytes_;
   client::Handlers handlers;
-  handlers.on_text = [this](std::string_view text) {
-    const std::lock_guard lock(mutex_);
-    replica_.on_text(text);
-    received();
-  };
+  handlers.on_text = [this](std::string_view text) { on_text(text); };
   handlers.on_binary = [this](std::string_view bytes) {
     const std::lock_guard lock(mutex_);
     replica_.on_binary(bytes);
@@ -46,22 +79,25 @@ void Watcher::connect(int port) {
   handlers.on_close = [this](std::uint16_t code) {
     const std::lock_guard lock(mutex_);
     fault_ = "closed with " + std::to_string(code);
+    changed_.notify_all();
   };
   handlers.on_error = [this](const client::Failure& failure) {
     const std::lock_guard lock(mutex_);
     fault_ = failure.message + " " + failure.body;
+    changed_.notify_all();
   };
-  std::string cursor;
+  std::string subscribe;
   {
     const std::lock_guard lock(mutex_);
-    cursor = replica_.cursor_json();
+    subscribe = subscribe_message();
   }
   client_ = std::make_unique<client::Client>(loop_, std::move(settings), std::move(handlers));
-  client_->send_text(subscribe_ + (cursor.empty() ? "" : R"(,"cursor":)" + cursor) + "}");
+  client_->send_text(std::move(subscribe));
 }
 
 void Watcher::received() {
-  if (!replica_.error_code().empty()) fault_ = "error " + replica_.error_code();
+  const std::string& error = replica_.error_code();
+  if (!error.empty() && error != "unavailable") fault_ = "error " + error;
   if (replica_.whole() && replica_.counts().snapshots > snapshots_) {
     snapshots_ = replica_.counts().snapshots;
     diffs_ = replica_.counts().diffs;
@@ -78,8 +114,9 @@ void Watcher::received() {
 
 bool Watcher::wait_for(std::uint64_t wanted, std::chrono::milliseconds timeout) {
   std::unique_lock lock(mutex_);
-  return changed_.wait_for(lock, timeout,
-                           [&] { return replica_.whole() && fingerprint(replica_.rows()) == wanted; });
+  const auto reached = [&] { return replica_.whole() && fingerprint(replica_.rows()) == wanted; };
+  changed_.wait_for(lock, timeout, [&] { return !fault_.empty() || reached(); });
+  return reached();
 }
 
 bool Watcher::wait_whole(std::chrono::milliseconds timeout) {
@@ -115,6 +152,31 @@ bool Watcher::resumed() const {
 std::string Watcher::fault() const {
   const std::lock_guard lock(mutex_);
   return fault_;
+}
+
+std::string Watcher::standing() const {
+  const std::lock_guard lock(mutex_);
+  const auto counts = replica_.counts();
+  return std::string(replica_.acknowledged() ? "acknowledged, " : "not acknowledged, ") +
+         (replica_.whole() ? "whole, " : "not whole, ") + std::to_string(counts.snapshots) + " snapshots, " +
+         std::to_string(counts.diffs) + " diffs, " + std::to_string(refusals_) + " refusals, " +
+         std::to_string(waits_) + " waits, at " + std::to_string(replica_.version().value()) +
+         (fault_.empty() ? "" : ", " + fault_);
+}
+
+int Watcher::refusals() const {
+  const std::lock_guard lock(mutex_);
+  return refusals_;
+}
+
+int Watcher::stales() const {
+  const std::lock_guard lock(mutex_);
+  return stales_;
+}
+
+int Watcher::waits() const {
+  const std::lock_guard lock(mutex_);
+  return waits_;
 }
 
 }  // namespace tidegate::test

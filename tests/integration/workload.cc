@@ -62,7 +62,91 @@ std::string transaction(Random& random) {
   return text + "commit";
 }
 
+/// In one session: prepared, then something else that must not wait for its locks, then its end.
+void prepared_transaction(rig::Sql& sql, Random& random, const std::string& name) {
+  const std::string gid = "'" + name + "'";
+  sql.exec("begin; " + statement(random) + "; " + statement(random) + "; prepare transaction " + gid);
+  try {
+    if (random() % 2 == 0) sql.exec(statement(random));
+  } catch (const rig::SqlError&) {  // it met a lock of the prepared one
+    sql.exec("rollback");
+  }
+  sql.exec((random() % 4 == 0 ? "rollback prepared " : "commit prepared ") + gid);
+}
+
+void truncation(rig::Sql& sql, Random& random) {
+  const std::string refill =
+      "insert into orders select i, 'new', i % 20, i, null from generate_series(0, 199, 3) i";
+  switch (random() % 4) {
+    case 0:
+      sql.exec("truncate orders");
+      sql.exec(refill);
+      break;
+    case 1:
+      sql.exec("begin; " + statement(random) + "; savepoint s; truncate orders; rollback to s; " +
+               statement(random) + "; commit");
+      break;
+    default:
+      sql.exec("begin; " + statement(random) + "; truncate orders; " + refill + "; " + statement(random) +
+               "; commit");
+  }
+}
+
+void rewriting(rig::Sql& sql, Random& random) {
+  switch (random() % 4) {
+    case 0:
+      sql.exec("vacuum full orders");
+      break;
+    case 1:
+      sql.exec("cluster orders using orders_pkey");
+      break;
+    case 2:
+      sql.exec("alter table orders alter column note type text using note || ''");
+      break;
+    default:
+      sql.exec("begin; " + statement(random) +
+               "; alter table orders alter column total type numeric(10,2) using total + 0; " +
+               statement(random) + "; commit");
+  }
+}
+
+/// Several parts for the queries that see such rows, which are few: text costs what it weighs.
+void large_transaction(rig::Sql& sql, Random& random) {
+  const std::uint32_t first = random() % (kIds - 15);
+  const std::string where =
+      " where id between " + std::to_string(first) + " and " + std::to_string(first + 14);
+  sql.exec(
+      "update orders set status = 'huge', qty = null, total = null, note = (select string_agg(md5(g::text), "
+      "'') from generate_series(id, id + 4000) g)" +
+      where);
+  sql.exec("update orders set total = 0.1" + where);  // the large values stay where they are
+  sql.exec("update orders set status = 'new', note = null" + where);
+}
+
 }  // namespace
+
+void name_absent_standby(rig::Sql& sql, bool absent) {
+  sql.exec("alter system set synchronous_standby_names = '" + std::string(absent ? "absent" : "") + "'");
+  sql.exec("select pg_reload_conf()");
+}
+
+StandbyOutages::StandbyOutages(const std::string& url, std::uint32_t seed)
+    : thread_([this, url, seed] {
+        Random random(seed);
+        rig::Sql sql(url);
+        for (bool absent = false; !over_;) {
+          absent = !absent;
+          name_absent_standby(sql, absent);
+          // The load's own pace, nobody waits for it.
+          sql.exec("select pg_sleep(0.0" + std::to_string(10 + random() % 90) + ")");
+        }
+        name_absent_standby(sql, false);
+      }) {}
+
+StandbyOutages::~StandbyOutages() {
+  over_ = true;
+  thread_.join();
+}
 
 void Workload::create_table(const std::string& url) {
   rig::Sql sql(url);
@@ -76,8 +160,9 @@ void Workload::fill_table(const std::string& url) {
   rig::Sql(url).exec("insert into orders select i, 'new', i % 20, i, null from generate_series(0, 199, 2) i");
 }
 
-Workload::Workload(std::string url, int writers, int transactions, std::uint32_t seed)
-    : url_(std::move(url)), writers_(writers), transactions_(transactions) {
+Workload::Workload(std::string url, int writers, int transactions, std::uint32_t seed, Hardships hardships)
+    : url_(std::move(url)), writers_(writers), transactions_(transactions), hardships_(hardships) {
+  if (hardships_.standby) outages_ = std::make_unique<StandbyOutages>(url_, seed);
   for (int i = 0; i < writers; ++i)
     threads_.emplace_back([this, seed, i] { write(seed + static_cast<std::uint32_t>(i)); });
 }
@@ -90,14 +175,18 @@ void Workload::join() {
   for (std::thread& thread : threads_) {
     if (thread.joinable()) thread.join();
   }
+  outages_.reset();
 }
 
 void Workload::write(std::uint32_t seed) {
   Random random(seed);
   rig::Sql sql(url_);
+  // Nobody sees a deadlock that goes through a prepared transaction.
+  if (hardships_.prepared) sql.exec("set lock_timeout = '50ms'");
+  const std::string name = "load " + std::to_string(seed) + " ";
   for (int i = 0; i < transactions_; ++i) {
     try {
-      sql.exec(transaction(random));
+      write_one(sql, random, name + std::to_string(i));
     } catch (
         const rig::SqlError&) {  // a deadlock, or a key that is taken: rolled back, which is part of the load
       sql.exec("rollback");
@@ -105,6 +194,17 @@ void Workload::write(std::uint32_t seed) {
     ++committed_;
     committed_.notify_all();
   }
+}
+
+void Workload::write_one(rig::Sql& sql, Random& random, const std::string& name) const {
+  if (hardships_.standby)
+    sql.exec(random() % 3 == 0 ? "set synchronous_commit = on" : "set synchronous_commit = local");
+  const std::uint32_t dice = random() % 200;
+  if (hardships_.truncate && dice < 2) return truncation(sql, random);
+  if (hardships_.rewrites && dice >= 2 && dice < 6) return rewriting(sql, random);
+  if (hardships_.large && dice == 6) return large_transaction(sql, random);
+  if (hardships_.prepared && dice >= 7 && dice < 40) return prepared_transaction(sql, random, name);
+  sql.exec(transaction(random));
 }
 
 void Workload::wait_committed(int count) const {
@@ -116,12 +216,13 @@ namespace {
 
 struct Atom {
   std::string sql;
-  ExpectedResult::Matches matches;
+  Matches matches;
 };
 
-std::optional<std::string> cell(const Reference::Cells& row, const std::string& column) {
+const std::optional<std::string>& cell(const Reference::Cells& row, const std::string& column) {
+  static const std::optional<std::string> null;
   const auto found = row.find(column);
-  return found == row.end() ? std::nullopt : found->second;
+  return found == row.end() ? null : found->second;
 }
 
 Atom random_atom(Random& random) {
@@ -129,7 +230,7 @@ Atom random_atom(Random& random) {
   const std::string other = pick(random, kStatuses);
   const int limit = static_cast<int>(random() % 20);
   const auto qty = [](const Reference::Cells& row) {
-    const auto text = cell(row, "qty");
+    const auto& text = cell(row, "qty");
     return text ? std::optional(std::stoi(*text)) : std::nullopt;
   };
   switch (random() % 7) {
@@ -169,7 +270,7 @@ RandomQuery random_query(std::uint32_t seed) {
 
 std::string render_order(const Reference::Cells& row) {
   const auto or_null = [&](const std::string& column, const std::string& quote) {
-    const auto text = cell(row, column);
+    const auto& text = cell(row, column);
     return "\"" + column + "\":" + (text ? quote + *text + quote : "null");
   };
   return "{" + or_null("id", "") + "," + or_null("status", "\"") + "," + or_null("qty", "") + "," +
