@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -82,10 +83,23 @@ struct Channel {
   bool resetting = false;
 };
 
-/// Records of a key that the log was asked for again, for one subscription. Their seqs lie in a range that
-/// was reserved when it came, below all that was read since.
-struct Replayed {
-  std::shared_ptr<const FrameBatch> batch;
+/// Bytes of all histories that are held.
+using HeldBytes = std::shared_ptr<std::atomic<std::size_t>>;
+
+/// A stretch of a channel's past that was read from the log again: what a tail that reaches back so far would
+/// hold. Shared by all who wait for it, gone when the last of them has it. (In pass-through its seqs lie in a
+/// range that was reserved when the resume came, below all that was read since.)
+struct History {
+  History() = default;
+  ~History() {
+    if (held) *held -= batch.bytes.size();
+  }
+  History(const History&) = delete;
+  History& operator=(const History&) = delete;
+
+  FrameBatch batch;  ///< every record above the place where it begins and up to `up_to`
+  FeedSeq up_to;
+  HeldBytes held;  ///< where `batch` is counted in it
 };
 
 /// One subscription of a shard's. The feed's thread only.
@@ -100,7 +114,13 @@ struct Subscription {
   std::optional<Lsn> resume_from;          ///< likewise, in pass-through
   Steady since;                            ///< it waits since then
   Steady told;                             ///< it was last told that it waits
-  std::optional<Replayed> replayed;
+  std::shared_ptr<const History> history;  ///< comes before the tail
+
+  // Managed: the log is being read again for it.
+  std::optional<std::uint64_t> rereading;    ///< the question's number
+  std::optional<protocol::Cursor> resuming;  ///< a pending one's
+  FeedSeq reread_after;                      ///< of one that lags: what it asked for
+  std::size_t reread_bytes = 0;              ///< since it was live
 };
 
 }  // namespace tidegate::feed

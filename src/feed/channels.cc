@@ -69,7 +69,8 @@ void Channels::place(Subscription& subscription) {
 void Channels::wait(Subscription& subscription, Steady now) {
   if (std::exchange(subscription.pending, true)) return;
   subscription.since = subscription.told = now;
-  subscription.replayed.reset();
+  subscription.history.reset();
+  subscription.rereading.reset();
   --subscription.channel->shard_subscribers[shard_of(subscription.id)];
   subscription.channel->pending.push_back(subscription.id);
 }

@@ -79,7 +79,7 @@ bool Delivery::add(Channel& channel, Frame frame, std::string_view payload) {
   for (std::size_t i = 0; i < wanted.size(); ++i) wanted[i] = channel.wanted[i] > 0;
   std::optional<TextTails> texts;
   if (wanted[index_of(Encoding::json)] && frame.last && channel.query) {
-    texts = text_of(channel, channel.entries.size(), frame, payload);
+    texts = text_of(channel, of_tail(channel), channel.entries.size(), frame, payload);
     if (!texts) return false;
   }
   FrameBatch& batch = tail_.building();
@@ -111,70 +111,90 @@ void Delivery::flush() {
   }
 }
 
-/// A diff's text. Its earlier parts, if any, are the last of the `entries_before`.
-std::optional<TextTails> Delivery::text_of(const Channel& channel, std::size_t entries_before,
-                                           const Frame& frame, std::string_view payload) const {
+Delivery::FrameAt Delivery::of_tail(const Channel& channel) const {
+  return [this, &channel](std::size_t index) -> HeldFrame {
+    const TailEntry& entry = channel.entries[index];
+    return {tail_.batch(entry), entry.frame};
+  };
+}
+
+/// A diff's text. Its earlier parts, if any, are the last of those `before`.
+std::optional<TextTails> Delivery::text_of(const Channel& channel, const FrameAt& at, std::size_t before,
+                                           const Frame& frame, std::string_view payload) {
   const protocol::Cursor cursor{channel.epoch,   channel.hash, channel.activation.value_or(Activation()),
                                 frame.partition, frame.offset, frame.lsn,
                                 std::nullopt};
   if (frame.part == 0) return render_text(payload, cursor);
-  if (entries_before < frame.part) return std::nullopt;
+  if (before < frame.part) return std::nullopt;
   std::string whole;
   for (std::uint32_t part = 0; part < frame.part; ++part) {
-    const TailEntry& entry = channel.entries[entries_before - frame.part + part];
-    const Frame& piece = tail_.frame(entry);
+    const HeldFrame held = at(before - frame.part + part);
+    const Frame& piece = held.batch->frames[held.frame];
     if (piece.part != part || piece.lsn != frame.lsn) return std::nullopt;
-    whole += payload_of(*tail_.batch(entry), piece);
+    whole += payload_of(*held.batch, piece);
   }
   whole += payload;
   return render_text(whole, cursor);
 }
 
-bool Delivery::gather(Gathering& gathering, const Channel& channel, std::size_t index) const {
-  const TailEntry& entry = channel.entries[index];
-  const std::shared_ptr<const FrameBatch> batch = tail_.batch(entry);
-  const Frame& frame = batch->frames[entry.frame];
+bool Delivery::gather(Gathering& gathering, const Channel& channel, const FrameAt& at, std::size_t index) {
+  const HeldFrame held = at(index);
+  const Frame& frame = held.batch->frames[held.frame];
   const bool text = gathering.encoding() == Encoding::json;
   const bool further = frame.slices[index_of(Encoding::raw)].size == 0;  // a further text, for `json` alone
   const bool nothing_to_say = text ? !frame.last || !channel.query : further;
   if (frame.slices[index_of(gathering.encoding())].size > 0 || nothing_to_say) {
-    gathering.take(batch, entry.frame);
+    gathering.take(held.batch, held.frame);
     return true;
   }
-  const std::string_view payload = payload_of(*batch, frame);
+  const std::string_view payload = payload_of(*held.batch, frame);
   if (!text) {
     gathering.encode_again(frame, payload, nullptr);
     return true;
   }
-  const std::optional<TextTails> texts = text_of(channel, index, frame, payload);
+  const std::optional<TextTails> texts = text_of(channel, at, index, frame, payload);
   if (texts) gathering.encode_again(frame, payload, &*texts);
   return texts.has_value();
+}
+
+/// What the log was asked for again, from `at` on, which moves along. The last who needs it lets it go.
+bool Delivery::gather_history(Gathering& gathering, Subscription& subscription, FeedSeq& at) {
+  const std::shared_ptr<const History> history = subscription.history;
+  const std::shared_ptr<const FrameBatch> batch(history, &history->batch);
+  const FrameAt frame_at = [&batch](std::size_t index) -> HeldFrame {
+    return {batch, static_cast<std::uint32_t>(index)};
+  };
+  const std::vector<Frame>& frames = batch->frames;
+  const auto next = std::upper_bound(frames.begin(), frames.end(), at,
+                                     [](FeedSeq seq, const Frame& frame) { return seq < frame.seq; });
+  auto index = static_cast<std::size_t>(next - frames.begin());
+  for (; index < frames.size() && !gathering.full(); ++index) {
+    if (!gather(gathering, *subscription.channel, frame_at, index)) return false;
+    at = frames[index].seq;
+  }
+  if (index < frames.size()) return true;
+  at = std::max(at, history->up_to);
+  subscription.history.reset();
+  return true;
 }
 
 bool Delivery::catch_up(Subscription& subscription, FeedSeq after) {
   const Channel& channel = *subscription.channel;
   CaughtUp answer{.subscription = subscription.id, .after = after, .up_to = after};
   Gathering gathering(subscription.encoding, options_.catch_up_bytes);
-  if (subscription.replayed) {
-    const std::shared_ptr<const FrameBatch>& batch = subscription.replayed->batch;
-    for (std::uint32_t i = 0; i < batch->frames.size(); ++i) {
-      const FeedSeq seq = batch->frames[i].seq;
-      if (seq <= after) continue;
-      if (gathering.full()) break;
-      gathering.take(batch, i);
-    }
-    if (gathering.up_to() > after) answer.up_to = gathering.up_to();
-    if (answer.up_to == after) subscription.replayed.reset();
-  }
-  if (!subscription.replayed) {
-    if (after < channel.complete_since) return false;
-    std::size_t index = Tail::first_after(channel, after);
+  if (subscription.history && !gather_history(gathering, subscription, answer.up_to)) return false;
+  if (!subscription.history && answer.up_to >= channel.complete_since) {
+    std::size_t index = Tail::first_after(channel, answer.up_to);
+    const FrameAt at = of_tail(channel);
     for (; index < channel.entries.size() && !gathering.full(); ++index) {
-      if (!gather(gathering, channel, index)) return false;
+      if (!gather(gathering, channel, at, index)) return false;
     }
     answer.live = index == channel.entries.size();
-    answer.up_to = answer.live ? now(channel) : gathering.up_to();
+    answer.up_to = answer.live ? now(channel) : std::max(answer.up_to, gathering.up_to());
+  } else if (answer.up_to == after) {
+    return false;
   }
+  if (answer.live) subscription.reread_bytes = 0;
   const std::size_t bytes = gathering.bytes();
   answer.runs = std::move(gathering).runs();
   ports_[shard_of(subscription.id)].post(std::move(answer), sizeof(Event) + bytes);

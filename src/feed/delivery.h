@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -50,9 +52,19 @@ class Delivery {
     std::vector<std::uint32_t> frames;
     std::size_t bytes = 0;
   };
-  std::optional<TextTails> text_of(const Channel& channel, std::size_t entries_before, const Frame& frame,
-                                   std::string_view payload) const;
-  [[nodiscard]] bool gather(Gathering& gathering, const Channel& channel, std::size_t index) const;
+  /// A frame, and what holds it.
+  struct HeldFrame {
+    std::shared_ptr<const FrameBatch> batch;
+    std::uint32_t frame = 0;
+  };
+  /// A channel's frames by index, in the order of their seqs: its tail's or a history's.
+  using FrameAt = std::function<HeldFrame(std::size_t)>;
+  [[nodiscard]] FrameAt of_tail(const Channel& channel) const;
+  static std::optional<TextTails> text_of(const Channel& channel, const FrameAt& at, std::size_t before,
+                                          const Frame& frame, std::string_view payload);
+  [[nodiscard]] static bool gather(Gathering& gathering, const Channel& channel, const FrameAt& at,
+                                   std::size_t index);
+  [[nodiscard]] static bool gather_history(Gathering& gathering, Subscription& subscription, FeedSeq& at);
 
   std::vector<ShardPort> ports_;
   Tail& tail_;

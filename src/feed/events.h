@@ -109,7 +109,7 @@ struct Accepted {
 struct SnapshotReady {
   std::vector<SubscriptionId> subscriptions;
   std::shared_ptr<const Spool> spool;  ///< pass-through: one part, the seed's empty snapshot
-  std::optional<Fence> fence;  ///< absent in pass-through
+  std::optional<Fence> fence;          ///< absent in pass-through
   FeedSeq after;
   Lsn floor;  ///< managed: the V known when it began; everything up to it is in the snapshot
   /// Pass-through: the resume could not be exact, or what was queued was lost: `overflow` /

@@ -46,7 +46,8 @@ class Feed::State {
                   parts_.registry == nullptr ? 1 : parts_.log.partitions()),
         commands_(options_.commands_bytes_max),
         snapshots_(kResultsMax),
-        replays_(kResultsMax) {
+        replays_(kResultsMax),
+        rereads_(kResultsMax) {
     assert((parts_.registry == nullptr) == (parts_.source == nullptr));
     assert(!parts_.shards.empty());
   }
@@ -54,7 +55,9 @@ class Feed::State {
   Status start();
   Status run();
   Status step(std::chrono::milliseconds wait);
-  bool work() { return (pool_ && pool_->work()) || (replay_ && replay_->work()); }
+  bool work() {
+    return (pool_ && pool_->work()) || (reread_ && reread_->work()) || (replay_ && replay_->work());
+  }
   void stop() {
     stopping_ = true;
     wake();
@@ -93,6 +96,7 @@ class Feed::State {
   Mailbox<Command> commands_;
   Mailbox<SnapshotResult> snapshots_;
   Mailbox<ReplayResult> replays_;
+  Mailbox<RereadResult> rereads_;
   std::unique_ptr<log::Reader> reader_;
   std::atomic<bool> started_{false};  // reader_ is set
   std::atomic<bool> stopping_{false};
@@ -105,6 +109,7 @@ class Feed::State {
   // Below what their threads' callbacks use.
   std::unique_ptr<Control> control_;
   std::unique_ptr<SnapshotPool> pool_;
+  std::unique_ptr<Reread> reread_;
   std::unique_ptr<Managed> managed_;
   std::unique_ptr<Replay> replay_;
   std::unique_ptr<PassThrough> pass_through_;
@@ -137,6 +142,7 @@ Status Feed::State::start() {
   commands_.set_on_post([this] { reader_->wake(); });
   snapshots_.set_on_post([this] { reader_->wake(); });
   replays_.set_on_post([this] { reader_->wake(); });
+  rereads_.set_on_post([this] { reader_->wake(); });
   started_ = true;
   return {};
 }
@@ -149,9 +155,12 @@ Status Feed::State::start_managed(const std::vector<log::Start>& ends) {
       *parts_.source, options_, parts_.memory, parts_.clock, [this](SnapshotResult result) {
         [[maybe_unused]] const bool posted = snapshots_.post(std::move(result));
       });
-  managed_ =
-      std::make_unique<Managed>(Managed::Parts{channels_, tail_, delivery_, *control_, *pool_, probe_,
-                                               parts_.clock, options_, parts_.log.partitions(), parts_.warn});
+  reread_ = std::make_unique<Reread>(parts_.log, probe_, options_, [this](RereadResult result) {
+    [[maybe_unused]] const bool posted = rereads_.post(std::move(result));
+  });
+  managed_ = std::make_unique<Managed>(Managed::Parts{channels_, tail_, delivery_, *control_, *pool_,
+                                                      *reread_, probe_, parts_.clock, options_,
+                                                      parts_.log.partitions(), parts_.warn});
   if (auto status = control_->start(kControlTimeout); !status) return status;
   return check_database();
 }
@@ -249,6 +258,7 @@ void Feed::State::handle(const std::vector<Command>& commands) {
 void Feed::State::handle_results() {
   for (SnapshotResult& result : snapshots_.take()) managed_->on_snapshot(std::move(result));
   for (const ReplayResult& result : replays_.take()) pass_through_->on_replay(result);
+  for (RereadResult& result : rereads_.take()) managed_->on_reread(std::move(result));
 }
 
 void Feed::State::handle_batch(const log::Batch& batch) {

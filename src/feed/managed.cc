@@ -53,7 +53,7 @@ void Managed::on_command(const SubscribeCommand& command) {
   } else {
     parts_.probe.resume_asked();
     if (channel->activation) decide(added);
-    if (!added.pending) channel->pending.pop_back();
+    if (!added.pending || added.rereading) channel->pending.pop_back();
   }
   advance(*channel);
 }
@@ -66,13 +66,9 @@ void Managed::on_command(const UnsubscribeCommand& command) {
 void Managed::on_command(const CatchUpCommand& command) {
   Subscription* subscription = parts_.channels.find(command.subscription);
   // A pending one asked before it knew: the snapshot answers it.
-  if (subscription == nullptr || subscription->pending) return;
+  if (subscription == nullptr || subscription->pending || subscription->rereading) return;
   if (parts_.delivery.catch_up(*subscription, command.after)) return;
-  // The place is lost to the tail. (The log's replay is to be tried here, by seek(partition, generation,
-  // lsn).)
-  parts_.probe.reset(Reset::tail_lost);
-  begin_anew(*subscription);
-  advance(*subscription->channel);
+  reread_lagging(*subscription, command);
 }
 
 // ---- what the control topic says ----
@@ -115,6 +111,7 @@ void Managed::reset(Channel& channel, Reset reason, std::optional<Lsn> complete_
   channel.lost_races = 0;
   for (SubscriptionId id : channel.subscriptions) {
     Subscription& subscription = *parts_.channels.find(id);
+    if (subscription.pending && subscription.rereading) give_up(subscription, Refusal::resetting);
     if (subscription.pending) continue;
     channel.resetting = true;
     begin_anew(subscription);
@@ -265,34 +262,6 @@ void Managed::accept(Subscription& subscription) {
                                                  .partition = channel.partition});
 }
 
-/// Rule 14: a cursor counts only within one activation, in force now; rule 19: as far as the tail reaches
-/// back.
-bool Managed::holds(const Channel& channel, const protocol::Cursor& cursor) const {
-  return !channel.resetting && channel.activation && channel.complete_lsn &&
-         cursor.activation == *channel.activation && cursor.epoch == channel.epoch &&
-         cursor.query == channel.hash && cursor.partition == channel.partition &&
-         cursor.lsn >= *channel.complete_lsn;
-}
-
-void Managed::decide(Subscription& subscription) {
-  if (subscription.accepted || !subscription.cursor) return;
-  const protocol::Cursor cursor = *std::exchange(subscription.cursor, std::nullopt);
-  Channel& channel = *subscription.channel;
-  if (!holds(channel, cursor)) return accept(subscription);
-  parts_.probe.resume_held();
-  subscription.accepted = true;
-  Channels::place(subscription);
-  parts_.delivery.post(subscription.id,
-                       Accepted{.subscription = subscription.id,
-                                .channel = channel.id,
-                                .query = channel.hash,
-                                .resumed = true,
-                                .fence = cursor.fence,
-                                .floor = cursor.lsn,
-                                .after = Tail::before_lsn(channel, cursor.lsn, parts_.delivery.now(channel)),
-                                .partition = channel.partition});
-}
-
 // ---- time ----
 
 void Managed::on_time() {
@@ -309,6 +278,7 @@ void Managed::on_time() {
     waiting_.erase(channel->id);
     parts_.channels.remove(*channel);
   }
+  on_late_rereads(now);
   const std::vector<ChannelId> waiting(waiting_.begin(), waiting_.end());
   for (ChannelId id : waiting) {
     Channel* channel = parts_.channels.find(id);
@@ -321,6 +291,7 @@ void Managed::on_time() {
       Subscription* subscription = parts_.channels.find(pending);
       if (subscription == nullptr || !subscription->pending) continue;
       if (now - subscription->since >= parts_.options.ack_within) {
+        if (subscription->cursor) parts_.probe.resume_refused(Refusal::late);
         subscription->cursor.reset();
         accept(*subscription);
       }

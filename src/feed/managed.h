@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 #include "feed/channels.h"
 #include "feed/control.h"
 #include "feed/delivery.h"
+#include "feed/history.h"
 #include "feed/probe.h"
 #include "feed/snapshot_pool.h"
 #include "feed/values.h"
@@ -40,6 +42,7 @@ class Managed {
     Delivery& delivery;
     Control& control;
     SnapshotPool& pool;
+    Reread& reread;
     Probe& probe;
     Clock& clock;
     const Options& options;
@@ -57,6 +60,7 @@ class Managed {
   /// A batch is over and its frames are posted.
   void on_batch_end();
   void on_snapshot(SnapshotResult result);
+  void on_reread(RereadResult result);
   /// Records were lost: all channels begin anew.
   void on_lost();
   void on_time();
@@ -75,7 +79,6 @@ class Managed {
   };
 
   // Records.
-  [[nodiscard]] std::optional<Drop> stranger(const log::Record& record, PartitionState& partition) const;
   void on_progress(const log::Record& record, PartitionState& partition);
   void on_active(Channel& channel, const log::Record& record);
   void on_closed(Channel& channel, const log::Record& record);
@@ -98,8 +101,17 @@ class Managed {
   // Subscriptions.
   void accept(Subscription& subscription);
   void decide(Subscription& subscription);
-  [[nodiscard]] bool holds(const Channel& channel, const protocol::Cursor& cursor) const;
+  [[nodiscard]] static std::optional<Refusal> refusal(const Channel& channel, const protocol::Cursor& cursor);
+  void hold(Subscription& subscription, const protocol::Cursor& cursor, FeedSeq after, Held from);
   void begin_anew(Subscription& subscription);
+
+  // What the tail has lost and the log may have.
+  void reread_resume(Subscription& subscription, const protocol::Cursor& cursor);
+  void reread_lagging(Subscription& subscription, const CatchUpCommand& command);
+  [[nodiscard]] bool reread(Subscription& subscription, Offset offset, Lsn lsn, Lsn record_lsn_max);
+  void give_up(Subscription& subscription, Refusal reason);
+  void give_up_lagging(Subscription& subscription, Refusal reason);
+  void on_late_rereads(Steady now);
   [[nodiscard]] PartitionState& partition(Partition number) {
     return partitions_[static_cast<std::size_t>(number.value())];
   }
@@ -109,6 +121,14 @@ class Managed {
   std::vector<PartitionState> partitions_;
   std::unordered_set<ChannelId> waiting_;  // channels with somebody pending
   std::uint64_t last_flight_ = 0;
+  /// Resumes that the log is read for, in the order in which their acks are due (rule 16).
+  struct Due {
+    Steady at;
+    SubscriptionId subscription;
+    std::uint64_t ticket;
+  };
+  std::deque<Due> rereads_due_;
+  std::uint64_t last_ticket_ = 0;
   std::optional<Steady> heard_;
   std::string warned_;  // the disk's last complaint, until a snapshot was kept again
 };

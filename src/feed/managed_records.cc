@@ -5,13 +5,17 @@
 #include <vector>
 
 #include "feed/managed.h"
+#include "feed/order.h"
 
 namespace tidegate::feed {
 
 void Managed::on_record(const log::Record& record) {
   PartitionState& from = partition(record.partition);
   from.read = record.offset;
-  if (const std::optional<Drop> reason = stranger(record, from)) return parts_.probe.dropped(*reason);
+  const auto epoch = epoch_ ? std::optional(epoch_->epoch) : std::nullopt;
+  if (const auto reason = stranger(record, epoch, from.generation, from.fence)) {
+    return parts_.probe.dropped(*reason);
+  }
   from.generation = std::max(from.generation, *record.headers.generation);
   heard_ = parts_.clock.steady();
   if (record.headers.kind == log::Kind::progress) return on_progress(record, from);
@@ -34,21 +38,6 @@ void Managed::on_record(const log::Record& record) {
     case log::Kind::progress:
       return;
   }
-}
-
-/// Rule 4 by the fence in the control topic, and by what the partition itself has shown: a generation's first
-/// record there lies at its fence.
-std::optional<Drop> Managed::stranger(const log::Record& record, PartitionState& from) const {
-  if (record.keyless) return Drop::keyless;
-  if (record.tombstone) return Drop::tombstone;
-  const log::Headers& headers = record.headers;
-  if (headers.malformed || !headers.lsn || !headers.epoch || !headers.generation) return Drop::malformed;
-  if (!epoch_ || *headers.epoch != epoch_->epoch) return Drop::other_epoch;
-  if (*headers.generation < from.generation) return Drop::old_generation;
-  if (from.fence && *headers.generation < from.fence->generation && record.offset >= from.fence->offset) {
-    return Drop::old_generation;
-  }
-  return std::nullopt;
 }
 
 void Managed::on_progress(const log::Record& record, PartitionState& from) {
@@ -97,7 +86,7 @@ void Managed::on_active(Channel& channel, const log::Record& record) {
   }
   std::erase_if(channel.pending, [this](SubscriptionId id) {
     const Subscription* subscription = parts_.channels.find(id);
-    return subscription == nullptr || !subscription->pending;
+    return subscription == nullptr || !subscription->pending || subscription->rereading;
   });
   advance(channel);
 }
@@ -110,44 +99,35 @@ void Managed::on_closed(Channel& channel, const log::Record& record) {
 
 /// Rule 5: whether this part goes on where the channel is.
 bool Managed::fits(Channel& channel, const log::Record& record) {
-  const Lsn lsn = *record.headers.lsn;
-  const Generation generation = *record.headers.generation;
-  if (lsn <= channel.last_complete) {  // streamed again after a matcher's restart
-    parts_.probe.dropped(Drop::seen_before);
-    return false;
+  switch (standing(record.headers, channel.last_complete, channel.unfinished)) {
+    case Standing::next:
+      return true;
+    case Standing::seen:
+      parts_.probe.dropped(Drop::seen_before);
+      return false;
+    case Standing::headless:
+      break;
   }
-  const std::optional<Unfinished>& unfinished = channel.unfinished;
-  const bool goes_on = unfinished && unfinished->generation == generation && unfinished->lsn == lsn &&
-                       unfinished->next_part == record.headers.part;
-  if (record.headers.part != 0 && !goes_on) {
-    // Its first parts never came: whoever waits for the whole of it must begin anew.
-    parts_.probe.dropped(Drop::bad_part);
-    channel.last_complete = lsn;
-    reset(channel, Reset::parts, lsn);
-    return false;
-  }
-  return true;
+  // Whoever waits for the whole of it must begin anew.
+  parts_.probe.dropped(Drop::bad_part);
+  channel.last_complete = *record.headers.lsn;
+  reset(channel, Reset::parts, channel.last_complete);
+  return false;
 }
 
 void Managed::on_diff(Channel& channel, const log::Record& record) {
   if (!channel.activation) return parts_.probe.dropped(Drop::not_active);
   if (!fits(channel, record)) return;
   const log::Headers& headers = record.headers;
-  const bool last = (headers.flags & log::kFlagLastPart) != 0;
-  Frame frame{.channel = channel.id,
-              .seq = parts_.delivery.now(channel),
-              .partition = record.partition,
-              .offset = record.offset,
-              .lsn = *headers.lsn,
-              .xid = headers.xid,
-              .part = headers.part,
-              .last = last};
-  if (last) {
-    channel.unfinished.reset();
-    channel.last_complete = *headers.lsn;
-  } else {
-    channel.unfinished = Unfinished{*headers.generation, *headers.lsn, headers.part + 1};
-  }
+  const Frame frame{.channel = channel.id,
+                    .seq = parts_.delivery.now(channel),
+                    .partition = record.partition,
+                    .offset = record.offset,
+                    .lsn = *headers.lsn,
+                    .xid = headers.xid,
+                    .part = headers.part,
+                    .last = (headers.flags & log::kFlagLastPart) != 0};
+  move_on(headers, channel.last_complete, channel.unfinished);
   if (parts_.delivery.add(channel, frame, record.value)) return;
   parts_.probe.undecodable();
   reset(channel, Reset::value, headers.lsn);

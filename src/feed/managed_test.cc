@@ -400,9 +400,10 @@ TEST(FeedTailTest, rule_19_a_snapshot_that_the_tail_does_not_reach_back_to_is_ta
   EXPECT_TRUE(follower.snapshots.empty());
 }
 
-TEST(FeedTailTest, who_lags_behind_the_tail_gets_a_fresh_snapshot) {
+TEST(FeedTailTest, who_lags_behind_the_tail_and_what_may_be_read_of_the_log_gets_a_fresh_snapshot) {
   Options options;
   options.tail_bytes_max = 4'000;
+  options.replay_bytes_max = 3'000;
   Stage stage(true, options);
   stage.start();
   const auto query = query_for(1);

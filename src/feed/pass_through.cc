@@ -65,7 +65,7 @@ void PassThrough::accept(Subscription& subscription, Accepted accepted) {
 /// What was read after this moment is delivered.
 void PassThrough::begin_here(Subscription& subscription, bool overflow) {
   accept(subscription, {});
-  subscription.replayed.reset();
+  subscription.history.reset();
   parts_.delivery.post_snapshot({subscription.id}, {.spool = empty_snapshot(head_.value_or(Lsn())),
                                                     .after = parts_.delivery.numbering().now(kAll),
                                                     .overflow = overflow});
@@ -75,8 +75,8 @@ void PassThrough::resume(Subscription& subscription, Lsn from) {
   const Channel& channel = *subscription.channel;
   const FeedSeq now = parts_.delivery.numbering().now(kAll);
   if (reaches_back(channel, from))
-    return resume_exactly(subscription, from, Tail::before_lsn(channel, from, now));
-  if (head_ && from >= *head_) return resume_exactly(subscription, from, now);
+    return resume_exactly(subscription, from, Tail::before_lsn(channel, from, now), Held::tail);
+  if (head_ && from >= *head_) return resume_exactly(subscription, from, now, Held::nothing);
   ReplayJob job{subscription.id, channel.key, from, ends_, parts_.clock.steady() + parts_.options.ack_within};
   if (!parts_.replay.start(std::move(job))) {
     parts_.probe.replay_refused();
@@ -87,8 +87,8 @@ void PassThrough::resume(Subscription& subscription, Lsn from) {
   parts_.delivery.numbering().reserve();
 }
 
-void PassThrough::resume_exactly(Subscription& subscription, Lsn from, FeedSeq after) {
-  parts_.probe.resume_held();
+void PassThrough::resume_exactly(Subscription& subscription, Lsn from, FeedSeq after, Held held) {
+  parts_.probe.resume_held(held);
   accept(subscription, {.resumed = true, .floor = from, .after = after});
   parts_.delivery.post_snapshot({subscription.id}, {.spool = empty_snapshot(from), .after = after});
 }
@@ -102,7 +102,7 @@ void PassThrough::on_replay(const ReplayResult& result) {
   if (!result.exact || result.records.size() >= Numbering::kReplayMax) return begin_here(*subscription, true);
   Wanted wanted{};
   wanted[static_cast<std::size_t>(subscription->encoding)] = true;
-  auto batch = std::make_shared<FrameBatch>();
+  auto history = std::make_shared<History>();
   FeedSeq seq = after;
   for (const auto& record : result.records) {
     seq = seq.next();
@@ -114,10 +114,11 @@ void PassThrough::on_replay(const ReplayResult& result) {
                       .xid = record->xid,
                       .part = record->part,
                       .last = record->last};
-    encode(*batch, frame, record->value, wanted, nullptr);
+    encode(history->batch, frame, record->value, wanted, nullptr);
   }
-  if (!batch->frames.empty()) subscription->replayed = Replayed{std::move(batch)};
-  resume_exactly(*subscription, *subscription->resume_from, after);
+  history->up_to = FeedSeq(after.value() + Numbering::kReplayMax);
+  if (!history->batch.frames.empty()) subscription->history = std::move(history);
+  resume_exactly(*subscription, *subscription->resume_from, after, Held::log);
 }
 
 void PassThrough::on_record(const log::Record& record) {

@@ -43,7 +43,7 @@ class PassThrough {
  private:
   void begin_here(Subscription& subscription, bool overflow);
   void resume(Subscription& subscription, Lsn from);
-  void resume_exactly(Subscription& subscription, Lsn from, FeedSeq after);
+  void resume_exactly(Subscription& subscription, Lsn from, FeedSeq after, Held held);
   void accept(Subscription& subscription, Accepted accepted);
 
   Parts parts_;

@@ -15,6 +15,12 @@ constexpr std::array<const char*, kResets> kResetNames = {
 const std::vector<double> kWaits = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1'000, 5'000, 30'000};
 constexpr std::array<const char*, kUnspooled> kUnspooledNames = {"too_large", "late", "budget", "disk"};
 
+constexpr std::array<const char*, kHelds> kHeldNames = {"nothing", "tail", "log"};
+constexpr std::array<const char*, kRefusals> kRefusalNames = {
+    "epoch", "activation", "query", "resetting", "retention",
+    "gone",  "broken",     "bound", "late",      "unavailable",
+};
+
 }  // namespace
 
 Probe::Probe(metrics::Registry& r)
@@ -31,7 +37,12 @@ Probe::Probe(metrics::Registry& r)
       raced_(
           r.counter("tidegate_feed_snapshots_raced_total", "Snapshots that the tail did not reach back to.")),
       asked_(r.counter("tidegate_feed_resumes_total", "Resumes that were asked for.")),
-      held_(r.counter("tidegate_feed_resumes_held_total", "Resumes that were exact.")),
+      from_log_(r.counter("tidegate_feed_catch_ups_from_log_total",
+                          "Lagging subscriptions whose place the tail had lost, and the log had.")),
+      rereads_(
+          r.counter("tidegate_feed_rereads_total", "Walks over a partition's past, however many share one.")),
+      reread_bytes_(r.counter("tidegate_feed_reread_bytes_total", "Bytes read by these walks.")),
+      history_bytes_(r.gauge("tidegate_feed_history_bytes", "Bytes read again and not yet delivered.")),
       replay_refused_(
           r.counter("tidegate_feed_replays_refused_total", "Resumes refused because too many waited.")),
       undecodable_(r.counter("tidegate_feed_undecodable_total", "Values that should be diffs and are not.")),
@@ -49,6 +60,17 @@ Probe::Probe(metrics::Registry& r)
     unspooled_[i] =
         &r.counter("tidegate_feed_snapshots_unspooled_total",
                    "Snapshots that were read and could not be kept.", {{"reason", kUnspooledNames[i]}});
+  }
+  for (int i = 0; i < kHelds; ++i) {
+    held_[i] =
+        &r.counter("tidegate_feed_resumes_held_total", "Resumes that were exact.", {{"from", kHeldNames[i]}});
+  }
+  for (int i = 0; i < kRefusals; ++i) {
+    resumes_refused_[i] = &r.counter("tidegate_feed_resumes_refused_total",
+                                     "Resumes that got a fresh snapshot.", {{"reason", kRefusalNames[i]}});
+    lags_refused_[i] =
+        &r.counter("tidegate_feed_catch_ups_refused_total",
+                   "Lagging subscriptions that the log could not help.", {{"reason", kRefusalNames[i]}});
   }
   for (int i = 0; i < kDrops; ++i) {
     drops_[i] =

@@ -38,6 +38,25 @@ enum class Reset : std::uint8_t {
 };
 inline constexpr int kResets = 9;
 
+/// Why a resume does not hold.
+enum class Refusal : std::uint8_t {
+  epoch,        ///< the cursor's is another one
+  activation,   ///< it was given out in another span of matching (rule 14)
+  query,        ///< it is of another query, or of another number of partitions
+  resetting,    ///< the channel itself waits for a snapshot
+  retention,    ///< the log begins behind it
+  gone,         ///< the log does not hold what the cursor says, or not in that order
+  broken,       ///< what it missed holds a reset, or the span's end
+  bound,        ///< more would have to be read or held than may be
+  late,         ///< not known within the time for the ack (rule 16)
+  unavailable,  ///< the log could not be read
+};
+inline constexpr int kRefusals = 10;
+
+/// Where a resume that holds gets from what it missed.
+enum class Held : std::uint8_t { nothing, tail, log };
+inline constexpr int kHelds = 3;
+
 /// The feed's metrics, as events. Any thread.
 class Probe {
  public:
@@ -59,7 +78,15 @@ class Probe {
   void unspooled(Unspooled reason) { unspooled_[static_cast<std::size_t>(reason)]->add(); }
   void snapshot_raced() { raced_.add(); }
   void resume_asked() { asked_.add(); }
-  void resume_held() { held_.add(); }
+  void resume_held(Held from) { held_[static_cast<std::size_t>(from)]->add(); }
+  void resume_refused(Refusal reason) { resumes_refused_[static_cast<std::size_t>(reason)]->add(); }
+  void caught_up_from_log() { from_log_.add(); }
+  void lag_refused(Refusal reason) { lags_refused_[static_cast<std::size_t>(reason)]->add(); }
+  void reread(std::size_t bytes) {
+    rereads_.add();
+    reread_bytes_.add(bytes);
+  }
+  void history_bytes(std::size_t bytes) { history_bytes_.set(static_cast<std::int64_t>(bytes)); }
   void replay_refused() { replay_refused_.add(); }
   void reset(Reset reason) { resets_[static_cast<std::size_t>(reason)]->add(); }
   void undecodable() { undecodable_.add(); }
@@ -79,7 +106,10 @@ class Probe {
   metrics::Counter& failed_;
   metrics::Counter& raced_;
   metrics::Counter& asked_;
-  metrics::Counter& held_;
+  metrics::Counter& from_log_;
+  metrics::Counter& rereads_;
+  metrics::Counter& reread_bytes_;
+  metrics::Gauge& history_bytes_;
   metrics::Counter& replay_refused_;
   metrics::Counter& undecodable_;
   metrics::Counter& refused_;
@@ -90,6 +120,9 @@ class Probe {
   metrics::Histogram& active_after_;
   metrics::Histogram& rows_after_;
   std::array<metrics::Counter*, kUnspooled> unspooled_{};
+  std::array<metrics::Counter*, kHelds> held_{};
+  std::array<metrics::Counter*, kRefusals> resumes_refused_{};
+  std::array<metrics::Counter*, kRefusals> lags_refused_{};
   std::array<metrics::Counter*, kDrops> drops_{};
   std::array<metrics::Counter*, kResets> resets_{};
 };

@@ -178,47 +178,10 @@ class Walk {
 }  // namespace
 
 Replay::Replay(log::Log& log, Clock& clock, const Options& options, std::function<void(ReplayResult)> done)
-    : log_(log), clock_(clock), options_(options), done_(std::move(done)) {
-  if (options_.snapshot_threads > 0) thread_ = std::jthread([this] { run(); });
-}
-
-Replay::~Replay() {
-  {
-    std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  ready_.notify_all();
-}
-
-bool Replay::start(ReplayJob job) {
-  {
-    std::lock_guard lock(mutex_);
-    if (jobs_.size() >= kJobsMax) return false;
-    jobs_.push_back(std::move(job));
-  }
-  ready_.notify_one();
-  return true;
-}
-
-bool Replay::work() {
-  std::vector<ReplayJob> jobs;
-  {
-    std::lock_guard lock(mutex_);
-    jobs = std::exchange(jobs_, {});
-  }
-  if (jobs.empty()) return false;
-  Walk(log_, clock_, options_, stopping_, std::move(jobs)).run(done_);
-  return true;
-}
-
-void Replay::run() {
-  while (true) {
-    std::unique_lock lock(mutex_);
-    ready_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
-    if (stopping_) return;
-    lock.unlock();
-    work();
-  }
-}
+    : done_(std::move(done)),
+      worker_(kJobsMax, options.snapshot_threads > 0,
+              [this, &log, &clock, &options](std::vector<ReplayJob> jobs, const std::atomic<bool>& stopping) {
+                Walk(log, clock, options, stopping, std::move(jobs)).run(done_);
+              }) {}
 
 }  // namespace tidegate::feed

@@ -1,20 +1,17 @@
 #pragma once
 
-#include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/ids.h"
 #include "feed/options.h"
+#include "feed/worker.h"
 #include "log/log.h"
 
 namespace tidegate::feed {
@@ -55,28 +52,16 @@ class Replay {
  public:
   /// `done` is called on the replay's thread.
   Replay(log::Log& log, Clock& clock, const Options& options, std::function<void(ReplayResult)> done);
-  ~Replay();
-  Replay(const Replay&) = delete;
-  Replay& operator=(const Replay&) = delete;
 
   /// False where too many wait.
-  [[nodiscard]] bool start(ReplayJob job);
+  [[nodiscard]] bool start(ReplayJob job) { return worker_.start(std::move(job)); }
   static constexpr std::size_t kJobsMax = 4'096;
   /// Without a thread: does what waits, on the caller's. False where nothing does.
-  bool work();
+  bool work() { return worker_.work(); }
 
  private:
-  void run();
-
-  log::Log& log_;
-  Clock& clock_;
-  const Options& options_;
   const std::function<void(ReplayResult)> done_;
-  std::mutex mutex_;
-  std::condition_variable ready_;
-  std::vector<ReplayJob> jobs_;  // guarded by mutex_
-  std::atomic<bool> stopping_{false};
-  std::jthread thread_;
+  Worker<ReplayJob> worker_;
 };
 
 }  // namespace tidegate::feed

@@ -75,14 +75,9 @@ std::size_t Tail::first_after(const Channel& channel, FeedSeq after) {
   return static_cast<std::size_t>(found - channel.entries.begin());
 }
 
-namespace {
-
-/// The seq that the record before this one has, or would have.
-FeedSeq before(FeedSeq seq) {
+FeedSeq Tail::before(FeedSeq seq) {
   return FeedSeq((seq.value() - 1) / kSeqStride * kSeqStride);
 }
-
-}  // namespace
 
 FeedSeq Tail::before_lsn(const Channel& channel, Lsn lsn, FeedSeq now) {
   if (channel.query) {

@@ -32,6 +32,8 @@ class Tail {
 
   /// The index of the first entry above.
   static std::size_t first_after(const Channel& channel, FeedSeq after);
+  /// The seq that the record before has, or would have; of a further text, that before its own record.
+  static FeedSeq before(FeedSeq seq);
   /// The seq of the record before the first entry with an LSN above `lsn`; `now` if there is none.
   static FeedSeq before_lsn(const Channel& channel, Lsn lsn, FeedSeq now);
 

@@ -176,6 +176,8 @@ struct Follower {
   std::vector<SnapshotReady> snapshots;
   std::vector<Got> got;  ///< since the last snapshot
   FeedSeq place;
+  FeedSeq whole;  ///< where whole transactions end
+  Lsn floor;      ///< everything up to it is held
   bool lagging = false;
   bool live = false;
   int unsolicited = 0;
@@ -287,7 +289,7 @@ class Stage {
   void catch_up(Follower& follower) {
     follower.lagging = true;
     follower.live = false;
-    EXPECT_TRUE(feed->post(CatchUpCommand{follower.id, follower.place}));
+    EXPECT_TRUE(feed->post(CatchUpCommand{follower.id, follower.place, follower.whole, follower.floor}));
   }
 
   void handle_one() {
@@ -346,6 +348,10 @@ class Stage {
       if (frame.channel != follower.channel) continue;
       EXPECT_GT(frame.seq, follower.place);
       follower.place = frame.seq;
+      if (frame.last) {
+        follower.whole = frame.seq;
+        follower.floor = std::max(follower.floor, frame.lsn);
+      }
       const Slice slice = frame.slices[static_cast<std::size_t>(follower.encoding)];
       if (slice.size == 0) continue;
       follower.got.push_back({frame.lsn,
@@ -366,7 +372,8 @@ class Stage {
     EXPECT_FALSE(follower.accepted) << "the ack is sent once";
     follower.accepted = event;
     if (!event.resumed || follower.pass_through) return;
-    follower.place = event.after;
+    follower.place = follower.whole = event.after;
+    follower.floor = event.floor;
     catch_up(follower);
   }
   void on(const SnapshotReady& event) {
@@ -376,7 +383,8 @@ class Stage {
       last_snapshot.push_back(&follower);
       follower.snapshots.push_back(event);
       follower.got.clear();
-      follower.place = event.after;
+      follower.place = follower.whole = event.after;
+      follower.floor = event.floor;
       catch_up(follower);
     }
   }
