@@ -47,7 +47,7 @@ Status check_claims(const query::TableSchema& table, const TablePolicy& policy, 
 /// denied.
 Result<std::shared_ptr<const query::Query>> within_tenant(const query::Query& wide, const TablePolicy& policy,
                                                           const Principal& principal) {
-  query::ParsedComparison condition;
+  query::ParsedCondition condition;
   condition.column = policy.tenant_column;
   condition.values.push_back({query::ParsedLiteral::Kind::string, principal.tenant});
   auto narrow = wide.narrowed(condition);

@@ -18,7 +18,7 @@ query::Catalogue catalogue() {
   orders.name = "orders";
   orders.columns = {query::column("id", query::Type::int8), query::column("tenant", query::Type::text),
                     query::column("org", query::Type::int4), query::column("title", query::Type::text),
-                    query::column("ratio", query::Type::float8)};
+                    query::column("tags", query::Type::json)};
   orders.key = {0};
   query::TableSchema items = orders;
   items.schema = "shop";
@@ -131,10 +131,27 @@ TEST(PolicyTest, a_tenant_that_does_not_fit_its_column_is_denied) {
 
 TEST(PolicyTest, a_tenant_column_that_can_t_serve_denies) {
   Options rules = options();
-  for (const std::string column : {"gone", "ratio"}) {
+  for (const std::string column : {"gone", "tags"}) {
     rules.tables["orders"].tenant_column = column;
     EXPECT_EQ(narrowed({"orders", {}, {}}, principal("1"), rules).error().fault, Fault::denied) << column;
   }
+}
+
+TEST(PolicyTest, an_or_of_the_client_s_does_not_widen_what_its_tenant_may_see) {
+  const auto wide =
+      query::parse_sql("select id from orders where org = 1 or tenant = 'other' or not tenant = 'acme'", {});
+  ASSERT_TRUE(wide.ok());
+  const auto query = narrowed(*wide, principal("acme"));
+  ASSERT_TRUE(query.ok()) << query.error().message;
+  query::Row row = {"1", "other", "1", "x", std::nullopt};
+  EXPECT_FALSE(query->query->matches(row));
+  row[1] = std::nullopt;
+  EXPECT_FALSE(query->query->matches(row));
+  row[1] = "acme";
+  EXPECT_TRUE(query->query->matches(row));
+  const auto* index = query->query->indexable();
+  ASSERT_NE(index, nullptr);
+  EXPECT_EQ(index->values, std::vector<std::string>{"acme"});
 }
 
 TEST(PolicyTest, a_table_named_twice_keeps_both_rules) {

@@ -193,11 +193,11 @@ class QueryMeaningTest : public DatabaseTest {
     return std::move(sink.rows);
   }
 
-  query::ParsedComparison condition() {
+  query::ParsedCondition condition() {
     const std::vector<Kind> kinds = compared();
     const Kind& kind = kinds[random_.below(kinds.size())];
     const Op op = static_cast<Op>(random_.below(9));
-    query::ParsedComparison comparison{kind.column, op, {}, -1};
+    query::ParsedCondition comparison{kind.column, op, {}, -1};
     if (op == Op::is_null || op == Op::is_not_null) return comparison;
     for (std::size_t left = op == Op::in ? 1 + random_.below(5) : 1; left > 0; --left) {
       comparison.values.push_back({ParsedLiteral::Kind::string, random_.value(kind)});

@@ -35,7 +35,7 @@ class SnapshotTest : public DatabaseTest {
     return std::move(make_source(options, clock_, metrics_)->open_snapshot_reader()).value();
   }
   std::shared_ptr<const query::Query> query_of(const std::string& table,
-                                               std::vector<query::ParsedComparison> where = {}) {
+                                               std::vector<query::ParsedCondition> where = {}) {
     auto catalogue = std::move(make_source(options(), clock_, metrics_)->open_catalogue()).value()->read();
     EXPECT_TRUE(catalogue.ok()) << (catalogue ? "" : catalogue.error().message);
     auto bound = query::Query::bind({table, {}, std::move(where)}, catalogue->find(table));

@@ -101,6 +101,8 @@ query::ColumnSchema column_of(const Cells& row, const TypeInfo& type, const Surr
         column.deterministic &&
         orders_by_bytes(of_database ? around.provider : row[kProvider].value_or(""),
                         of_database ? around.locale : row[kLocale].value_or(""), around.encoding);
+    const std::string locale = of_database ? around.locale : row[kLocale].value_or("");
+    column.ascii_case = column.bytewise && (locale == "C" || locale == "POSIX");
   }
   return column;
 }
@@ -239,7 +241,8 @@ bool orders_by_bytes(std::string_view provider, std::string_view locale, std::st
 bool same_shape(const query::TableSchema& a, const query::TableSchema& b) {
   const auto same_column = [](const query::ColumnSchema& one, const query::ColumnSchema& other) {
     return one.name == other.name && one.type == other.type && one.element == other.element &&
-           one.deterministic == other.deterministic && one.bytewise == other.bytewise;
+           one.deterministic == other.deterministic && one.bytewise == other.bytewise &&
+           one.ascii_case == other.ascii_case;
   };
   return a.relation == b.relation && a.schema == b.schema && a.name == b.name && a.key == b.key &&
          std::equal(a.columns.begin(), a.columns.end(), b.columns.begin(), b.columns.end(), same_column);

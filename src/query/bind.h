@@ -1,8 +1,10 @@
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string>
 
+#include "query/bind_condition.h"
 #include "query/query.h"
 
 namespace tidegate::query {
@@ -11,21 +13,26 @@ namespace tidegate::query {
 /// spelling, then works out what the Query's methods need. One use each.
 class Binder {
  public:
-  explicit Binder(std::shared_ptr<const TableSchema> table);
+  explicit Binder(std::shared_ptr<const TableSchema> table, std::size_t conditions_max = kConditionsMax);
   /// Starts from a query that is bound already.
   explicit Binder(const Query& query);
 
   Status project(const std::vector<std::string>& names);
-  Status add(const ParsedComparison& comparison);
+  Status add(const ParsedCondition& condition);
   std::shared_ptr<const Query> finish();
 
  private:
   Status check_projected(int column) const;
-  [[nodiscard]] Status check_operator(const ParsedComparison& comparison, int column) const;
   void choose_indexable();
 
   std::shared_ptr<Query> query_;
+  ConditionBinder conditions_;
 };
+
+/// Binds as `Query::bind` does. What a policy added to a client's conditions comes on top of their bound.
+Result<std::shared_ptr<const Query>> bind_query(const ParsedQuery& parsed,
+                                                std::shared_ptr<const TableSchema> table,
+                                                std::size_t conditions_max);
 
 /// The canonical form (rule 24): see canonical.cc.
 std::string canonical_text(const Query& query);

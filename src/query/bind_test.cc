@@ -2,6 +2,7 @@
 // message that names column, operator, literal and what would fit.
 #include <gtest/gtest.h>
 
+#include "query/op.h"
 #include "query/testing.h"
 
 namespace tidegate::query {
@@ -43,6 +44,15 @@ TEST(BindTest, literals_come_to_their_type_s_text) {
       {"ref", string("123E4567-E89B-12D3-A456-426614174000"), "123e4567-e89b-12d3-a456-426614174000"},
       {"ref", string("{123e4567e89b12d3a456426614174000}"), "123e4567-e89b-12d3-a456-426614174000"},
       {"ref", string("123e-4567-e89b-12d3-a456-4266-1417-4000"), "123e4567-e89b-12d3-a456-426614174000"},
+      {"ratio", number("1.50"), "1.5"},
+      {"ratio", string("1e400"),
+       "! column \"ratio\" (double precision): `=` can't take \"1e400\"; it takes a number within "
+       "the type's range, or NaN, Infinity, -Infinity"},
+      {"ratio", number("-0"), "0"},
+      {"fixed", string("ab  "), "ab"},
+      {"doc", string("{\"b\": [1.0, null], \"a\": \"x\", \"b\" : 2e1}"), "{\"a\":\"x\",\"b\":20}"},
+      {"doc", boolean(true), "true"},
+      {"mood", string("low"), "low"},
       {"day", string("2024-02-29"), "2024-02-29"},
       {"day", string("0044-03-15 BC"), "0044-03-15 BC"},
       {"at", string("2026-01-31"), "2026-01-31 00:00:00"},
@@ -136,17 +146,103 @@ TEST(BindTest, text_is_compared_only_where_bytes_decide) {
       std::string::npos);
 }
 
-TEST(BindTest, other_types_only_take_null_tests) {
-  for (const std::string name : {"ratio", "doc", "tags", "fixed", "mood"}) {
-    EXPECT_TRUE(bind_things({"things", {}, {compare(name, Op::is_null)}}).ok()) << name;
-    EXPECT_TRUE(bind_things({"things", {}, {compare(name, Op::is_not_null)}}).ok()) << name;
-    for (const Op op : {Op::eq, Op::ne, Op::lt, Op::le, Op::gt, Op::ge, Op::in}) {
-      EXPECT_NE(
-          fault(bind_things({"things", {}, {compare(name, op, {string("1")})}})).find("only take IS NULL"),
-          std::string::npos)
-          << name;
-    }
+TEST(BindTest, each_type_takes_its_operators_and_no_others) {
+  TableSchema table = things();
+  table.columns.push_back(column("plain_json", Type::json));
+  table.columns.push_back(column("money", Type::other, "money"));
+  const auto says = [&](const ParsedCondition& condition) {
+    return fault(Query::bind({"things", {"id"}, {condition}}, shared(table)));
+  };
+  struct Case {
+    std::string column;
+    Op op;
+    std::string reason;
+  };
+  const std::vector<Case> cases = {
+      {"plain_json", Op::eq, "columns of type json only take IS NULL and IS NOT NULL"},
+      {"money", Op::is_null, "its type \"money\" is not supported"},
+      {"mood", Op::lt, "the order of an enum's labels is not known here"},
+      {"doc", Op::ge, "the order of jsonb is not known here"},
+      {"tags", Op::eq, "arrays take IS NULL, `has` (= ANY), @> and &&, not ="},
+      {"tags", Op::in, "arrays take IS NULL"},
+      {"title", Op::has, "it takes an array, not text"},
+      {"title", Op::contains, "it takes an array or jsonb, not text"},
+      {"tags", Op::has_key, "it takes jsonb, not text[]"},
+      {"count", Op::like, "it takes text, not integer"},
+      {"fixed", Op::starts_with, "it takes text without padding, not character"},
+      {"title", Op::ilike, "which letters are alike is only known where the column's collation is \"C\""},
+      {"folded", Op::like, "its collation is nondeterministic"},
+      {"fixed", Op::lt, "the order of strings is only known where the column's collation is \"C\""},
+  };
+  for (const Case& test : cases) {
+    const ParsedCondition condition =
+        test.op == Op::is_null ? compare(test.column, test.op) : compare(test.column, test.op, {string("1")});
+    EXPECT_NE(says(condition).find(test.reason), std::string::npos) << test.column << ": " << says(condition);
   }
+  for (const std::string name : {"doc", "tags", "mood", "plain_json", "folded"}) {
+    EXPECT_EQ(says(compare(name, Op::is_null)), "no error") << name;
+  }
+}
+
+TEST(BindTest, Rule22_what_could_fail_over_a_row_is_refused) {
+  TableSchema table = things();
+  table.columns.push_back(column("plain_json", Type::json));
+  const auto says = [&](ParsedCondition condition) {
+    return fault(Query::bind({"things", {"id"}, {std::move(condition)}}, shared(table)));
+  };
+  ParsedCondition cast = compare("title", Op::gt, {number("1")});
+  cast.cast = Type::int4;
+  EXPECT_NE(says(cast).find("a cast to integer may fail over a row"), std::string::npos) << says(cast);
+  ParsedCondition narrow = compare("id", Op::eq, {number("1")});
+  narrow.cast = Type::int2;
+  EXPECT_NE(says(narrow).find("a cast to smallint may fail over a row"), std::string::npos);
+  ParsedCondition wide = compare("small", Op::eq, {number("1")});
+  wide.cast = Type::numeric;
+  EXPECT_EQ(says(wide), "no error");
+  ParsedCondition path = compare("plain_json", Op::is_null);
+  path.path = {{"a", false}};
+  EXPECT_NE(says(path).find("`->` in json may fail over a row"), std::string::npos) << says(path);
+  EXPECT_NE(
+      says(compare("title", Op::like, {string("a\\")})).find("the pattern \"a\\\" ends with its escape"),
+      std::string::npos)
+      << says(compare("title", Op::like, {string("a\\")}));
+}
+
+TEST(BindTest, a_tree_is_bounded_in_depth_and_size) {
+  ParsedCondition deep = compare("count", Op::eq, {number("1")});
+  for (int i = 0; i < kDepthMax; ++i) deep = negated(std::move(deep));
+  EXPECT_EQ(fault(bind_things({"things", {}, {deep}})), "no error");
+  EXPECT_EQ(fault(bind_things({"things", {}, {negated(deep)}})),
+            "conditions may stand in one another at most 20 deep");
+  ParsedCondition doubled = compare("count", Op::eq, {number("1")});
+  for (int i = 0; i < 10; ++i) doubled = joined(Op::is_unknown, {doubled}, -1);
+  EXPECT_EQ(fault(bind_things({"things", {}, {doubled}})), "a query has at most 100 conditions");
+  EXPECT_NE(fault(bind_things({"things", {}, {joined(Op::any_of, {}, -1)}})), "no error");
+  ParsedCondition path = compare("doc", Op::is_null);
+  path.path.assign(kPathMax + 1, {"a", false});
+  EXPECT_NE(fault(bind_things({"things", {}, {path}})).find("at most 16 steps"), std::string::npos);
+  ParsedQuery wide{"things", {}, {}};
+  ParsedCondition in = compare("count", Op::in);
+  in.values.assign(kInValuesMax, number("1"));
+  wide.where.assign(21, in);
+  EXPECT_EQ(fault(bind_things(wide)), "a query has at most 20000 values");
+}
+
+TEST(BindTest, columns_are_compared_with_columns_of_their_type) {
+  const auto says = [](const std::string& left, Op op, const std::string& right) {
+    ParsedCondition condition = compare(left, op);
+    condition.other = right;
+    return fault(bind_things({"things", {"id"}, {condition}}));
+  };
+  EXPECT_EQ(says("id", Op::lt, "small"), "no error");
+  EXPECT_EQ(says("title", Op::eq, "code"), "no error");
+  EXPECT_EQ(
+      says("title", Op::eq, "label"),
+      "column \"title\" can't be compared with column \"label\": text and character varying are two types");
+  EXPECT_NE(says("code", Op::lt, "title").find("collation is \"C\""), std::string::npos);
+  EXPECT_NE(says("title", Op::eq, "folded").find("nondeterministic"), std::string::npos);
+  EXPECT_NE(says("title", Op::eq, "nope").find("has no column \"nope\""), std::string::npos);
+  EXPECT_NE(says("tags", Op::overlaps, "tags").find("takes a value"), std::string::npos);
 }
 
 TEST(BindTest, the_number_of_values_is_the_operator_s) {
@@ -162,8 +258,8 @@ TEST(BindTest, conditions_and_lists_are_bounded) {
   parsed.where.assign(kConditionsMax, compare("count", Op::eq, {number("1")}));
   EXPECT_TRUE(bind_things(parsed).ok());
   parsed.where.push_back(parsed.where.front());
-  EXPECT_EQ(fault(bind_things(parsed)), "a query has at most 100 conditions, not 101");
-  ParsedComparison in = compare("count", Op::in);
+  EXPECT_EQ(fault(bind_things(parsed)), "a query has at most 100 conditions");
+  ParsedCondition in = compare("count", Op::in);
   in.values.assign(kInValuesMax, number("1"));
   EXPECT_TRUE(bind_things({"things", {}, {in}}).ok());
   in.values.push_back(number("1"));
@@ -173,7 +269,7 @@ TEST(BindTest, conditions_and_lists_are_bounded) {
 
 TEST(BindTest, unknown_columns_are_named_with_their_place) {
   EXPECT_EQ(fault(bind_things({"things", {"nope"}, {}})), "table \"public.things\" has no column \"nope\"");
-  ParsedComparison comparison = compare("Count", Op::eq, {number("1")});
+  ParsedCondition comparison = compare("Count", Op::eq, {number("1")});
   comparison.place = 37;
   EXPECT_EQ(fault(bind_things({"things", {}, {comparison}})),
             "table \"public.things\" has no column \"Count\" (at byte 37)");
@@ -229,7 +325,7 @@ TEST(BindTest, messages_stay_utf8_and_short) {
 }
 
 TEST(BindTest, the_index_takes_the_most_selective_equality) {
-  const auto index = [](std::vector<ParsedComparison> where) {
+  const auto index = [](std::vector<ParsedCondition> where) {
     const auto query = bind_things({"things", {}, std::move(where)});
     const IndexableEquality* found = (*query)->indexable();
     return found ? (*query)->table().columns[static_cast<std::size_t>(found->column)].name

@@ -4,11 +4,16 @@
 //    "columns":[["id","integer"],["title","text"]],
 //    "where":[["total","numeric",">",["100"]],["title","text","is null",[]]]}
 //
-// Columns stand in the table's order, conditions sorted by column, operator and values; values are literals
-// in the canonical text of the column's type. The types are there because they belong to the meaning: after
-// an ALTER COLUMN TYPE the same names are another query. Schema and table stand apart because `a.b` and `c`
-// is not `a` and `b.c`.
+// Columns stand in the table's order, conditions in the order of the normal form; values are literals in the
+// canonical text of the operand's type. A leaf is name, type, operator, values and, where there is more to
+// say, an object of `truth` ("is false" and so on), `path` with `text`, or `other`, the column on the right.
+// A group is
+// ["or",[…]] or ["and",[…]]. The types are there because they belong to the meaning: after an ALTER COLUMN
+// TYPE the same names are another query. Schema and table stand apart because `a.b` and `c` is not `a` and
+// `b.c`.
 #include <fmt/format.h>
+
+#include <array>
 
 #include "base/encoding.h"
 #include "query/bind.h"
@@ -19,23 +24,85 @@
 namespace tidegate::query {
 namespace {
 
+/// Two levels a group, and what stands around.
+constexpr std::size_t kTreeDepthMax = 2 * kDepthMax + 8;
+constexpr std::size_t kPolicyConditionsMax = 8;  // what narrowing may add to a client's
+
 void append_named_type(std::string& out, const ColumnSchema& column) {
   append_json_string(out, column.name);
   out += ',';
   append_json_string(out, column_type_text(column));
 }
 
-void append_condition(std::string& out, const TableSchema& table, const Comparison& comparison) {
-  out += '[';
-  append_named_type(out, table.columns[static_cast<std::size_t>(comparison.column)]);
-  out += ',';
-  append_json_string(out, op_text(comparison.op));
-  out += ",[";
-  for (const std::string& value : comparison.values) {
-    if (&value != &comparison.values.front()) out += ',';
+constexpr std::array<std::string_view, 4> kTruths = {"is true", "is false", "is not true", "is not false"};
+
+void append_strings(std::string& out, const std::vector<std::string>& values) {
+  char separator = '[';
+  for (const std::string& value : values) {
+    out += separator;
     append_json_string(out, value);
+    separator = ',';
   }
-  out += "]]";
+  out += values.empty() ? "[]" : "]";
+}
+
+void append_more(std::string& out, const TableSchema& table, const Condition& leaf) {
+  char separator = '{';
+  const auto member = [&](std::string_view name) {
+    out += separator;
+    separator = ',';
+    append_json_string(out, name);
+    out += ':';
+  };
+  out += ',';
+  if (leaf.truth != Truth::is_true) {
+    member("truth");
+    append_json_string(out, kTruths[static_cast<std::size_t>(leaf.truth)]);
+  }
+  if (!leaf.path.empty()) {
+    member("path");
+    char comma = '[';
+    for (const PathStep& step : leaf.path) {
+      out += comma;
+      comma = ',';
+      step.position ? void(out += step.key) : append_json_string(out, step.key);
+    }
+    out += ']';
+    member("text");
+    out += leaf.as_text ? "true" : "false";
+  }
+  if (leaf.other >= 0) {
+    member("other");
+    out += '[';
+    append_named_type(out, table.columns[static_cast<std::size_t>(leaf.other)]);
+    out += ']';
+  }
+  out += '}';
+}
+
+void append_condition(std::string& out, const TableSchema& table, const Condition& condition) {
+  out += '[';
+  if (is_group(condition.op)) {
+    append_json_string(out, op_text(condition.op));
+    char separator = '[';
+    out += ',';
+    for (const Condition& child : condition.children) {
+      out += separator;
+      separator = ',';
+      append_condition(out, table, child);
+    }
+    out += "]]";
+    return;
+  }
+  append_named_type(out, table.columns[static_cast<std::size_t>(condition.column)]);
+  out += ',';
+  append_json_string(out, op_text(condition.op));
+  out += ',';
+  append_strings(out, condition.values);
+  if (condition.truth != Truth::is_true || !condition.path.empty() || condition.other >= 0) {
+    append_more(out, table, condition);
+  }
+  out += ']';
 }
 
 Error malformed() {
@@ -48,6 +115,50 @@ bool are_strings(const std::vector<Json>& items, std::size_t count) {
     if (items[i].kind != Json::Kind::string) return false;
   }
   return true;
+}
+
+bool read_more(const Json& more, ParsedCondition& leaf, std::string_view& truth) {
+  for (const auto& [name, value] : more.members) {
+    if (name == "truth") {
+      truth = value.text;
+    } else if (name == "text") {
+      leaf.as_text = value.text == "true";
+    } else if (name == "other") {
+      if (!are_strings(value.items, 2)) return false;
+      leaf.other = value.items[0].text;
+    } else {
+      for (const Json& step : value.items) leaf.path.push_back({step.text, step.kind == Json::Kind::number});
+    }
+  }
+  return true;
+}
+
+Result<ParsedCondition> read_condition(const Json& node) {
+  if (node.items.size() == 2 && node.items[0].kind == Json::Kind::string) {
+    const auto op = parse_op(node.items[0].text);
+    if (!op || !is_group(*op)) return malformed();
+    ParsedCondition group = joined(*op, {}, -1);
+    for (const Json& child : node.items[1].items) {
+      auto read = read_condition(child);
+      if (!read) return read;
+      group.children.push_back(std::move(*read));
+    }
+    return group;
+  }
+  if (node.items.size() < 4 || node.items.size() > 5 || !are_strings(node.items, 3)) return malformed();
+  const auto op = parse_op(node.items[2].text);
+  const std::vector<Json>& values = node.items[3].items;
+  if (!op || is_group(*op) || !are_strings(values, values.size())) return malformed();
+  ParsedCondition leaf;
+  leaf.column = node.items[0].text;
+  leaf.op = *op;
+  for (const Json& value : values) leaf.values.push_back({ParsedLiteral::Kind::string, value.text});
+  std::string_view truth = kTruths.front();
+  if (node.items.size() == 5 && !read_more(node.items[4], leaf, truth)) return malformed();
+  if (truth == kTruths[1]) return negated(std::move(leaf));
+  if (truth == kTruths[2]) return negated(joined(Op::is_true, {std::move(leaf)}, -1));
+  if (truth == kTruths[3]) return negated(joined(Op::is_false, {std::move(leaf)}, -1));
+  return leaf;
 }
 
 /// Only names and literals are read; that nothing else differs is known by comparing the texts in the end.
@@ -63,13 +174,9 @@ Result<ParsedQuery> read_canonical(const Json& tree) {
     parsed.columns.push_back(column.items[0].text);
   }
   for (const Json& condition : tree.members[4].value.items) {
-    if (condition.items.size() != 4 || !are_strings(condition.items, 3)) return malformed();
-    const auto op = parse_op(condition.items[2].text);
-    const std::vector<Json>& values = condition.items[3].items;
-    if (!op || !are_strings(values, values.size())) return malformed();
-    ParsedComparison comparison{condition.items[0].text, *op, {}, -1};
-    for (const Json& value : values) comparison.values.push_back({ParsedLiteral::Kind::string, value.text});
-    parsed.where.push_back(std::move(comparison));
+    auto read = read_condition(condition);
+    if (!read) return read.error();
+    parsed.where.push_back(std::move(*read));
   }
   return parsed;
 }
@@ -101,22 +208,22 @@ std::string canonical_text(const Query& query) {
     separator = ',';
   }
   out += R"(],"where":[)";
-  for (const Comparison& comparison : query.where()) {
-    if (&comparison != &query.where().front()) out += ',';
-    append_condition(out, table, comparison);
+  for (const Condition& condition : query.where()) {
+    if (&condition != &query.where().front()) out += ',';
+    append_condition(out, table, condition);
   }
   return out + "]}";
 }
 
 Result<std::shared_ptr<const Query>> Query::from_canonical(std::string_view canonical,
                                                            const Catalogue& catalogue) {
-  const auto tree = parse_json_tree(canonical);
+  const auto tree = parse_json_tree(canonical, kTreeDepthMax);
   if (!tree) return malformed();
   const auto parsed = read_canonical(*tree);
   if (!parsed) return parsed.error();
   auto table = catalogue.find(parsed->table);
   if (!table) return Error{Fault::not_found, "unknown table " + in_quotes(parsed->table)};
-  auto query = bind(*parsed, std::move(table));
+  auto query = bind_query(*parsed, std::move(table), kConditionsMax + kPolicyConditionsMax);
   if (!query) return query;
   if ((*query)->canonical() != canonical) {
     return Error{Fault::lost, fmt::format("the table {} no longer has the shape that the query was made for",

@@ -11,7 +11,7 @@
 namespace tidegate::query {
 namespace {
 
-std::shared_ptr<const Query> bound(std::vector<std::string> columns, std::vector<ParsedComparison> where) {
+std::shared_ptr<const Query> bound(std::vector<std::string> columns, std::vector<ParsedCondition> where) {
   auto query = bind_things({"things", std::move(columns), std::move(where)});
   EXPECT_TRUE(query.ok()) << (query ? "" : query.error().message);
   return query ? *query : nullptr;
@@ -141,19 +141,19 @@ class Spellings {
  public:
   explicit Spellings(unsigned seed) : random_(seed) {}
 
-  std::vector<ParsedComparison> meaning() {
-    std::vector<ParsedComparison> where;
+  std::vector<ParsedCondition> meaning() {
+    std::vector<ParsedCondition> where;
     for (int count = pick(5); count >= 0; --count) where.push_back(comparison());
     return where;
   }
 
   /// The same, written otherwise.
-  std::vector<ParsedComparison> respell(std::vector<ParsedComparison> where) {
+  std::vector<ParsedCondition> respell(std::vector<ParsedCondition> where) {
     for (int count = pick(3); count > 0; --count) {
       where.push_back(where[static_cast<std::size_t>(pick(static_cast<int>(where.size())))]);
     }
     std::shuffle(where.begin(), where.end(), random_);
-    for (ParsedComparison& comparison : where) {
+    for (ParsedCondition& comparison : where) {
       if (comparison.op == Op::eq && pick(2) == 0) comparison.op = Op::in;
       if (comparison.op == Op::in) {
         for (int count = pick(3); count > 0; --count) comparison.values.push_back(comparison.values.front());
@@ -167,10 +167,10 @@ class Spellings {
   int pick(int below) { return static_cast<int>(random_() % static_cast<unsigned>(below)); }
 
  private:
-  ParsedComparison comparison() {
+  ParsedCondition comparison() {
     static const std::vector<std::string> kColumns = {"id",  "count", "title", "total", "done",
                                                       "ref", "day",   "made",  "at"};
-    ParsedComparison comparison;
+    ParsedCondition comparison;
     comparison.column = kColumns[static_cast<std::size_t>(pick(static_cast<int>(kColumns.size())))];
     const std::vector<Op> ops =
         comparison.column == "title"

@@ -1,105 +1,185 @@
+// What a row is to a condition. Three-valued at the leaves; above them only AND and OR are left, in which
+// unknown may count as no (see `Truth`).
 #include <algorithm>
 #include <cassert>
 #include <optional>
+#include <string>
+#include <vector>
 
-#include "base/encoding.h"
-#include "query/moment.h"
-#include "query/numeric.h"
-#include "query/predicate.h"
+#include "query/array_text.h"
+#include "query/compare.h"
+#include "query/jsonb.h"
+#include "query/like.h"
+#include "query/op.h"
+#include "query/query.h"
 
 namespace tidegate::query {
 namespace {
 
-bool is_integer(Type type) {
-  return type == Type::int2 || type == Type::int4 || type == Type::int8;
-}
-bool is_moment(Type type) {
-  return type == Type::date || type == Type::timestamp || type == Type::timestamptz;
-}
+using Answer = std::optional<bool>;  // nothing: unknown
 
-std::optional<std::int64_t> read_integral(Type type, std::string_view text) {
-  return is_integer(type) ? parse_i64(text) : read_moment(type, text);
+bool one_of(const std::vector<std::string>& sorted, std::string_view value) {
+  return std::binary_search(sorted.begin(), sorted.end(), value);
 }
 
-template <class Order>
-int sign(Order order) {
-  return order < 0 ? -1 : order > 0 ? 1 : 0;
+/// Whether a value is one of a leaf's.
+Answer equals(Type type, const std::vector<std::string>& values, std::string_view cell) {
+  if (one_spelling(type)) return values.size() == 1 ? cell == values.front() : one_of(values, cell);
+  if (values.size() == 1) return equal_values(type, cell, values.front());
+  if (type != Type::jsonb) return one_of(values, index_value(type, cell));
+  return std::any_of(values.begin(), values.end(),
+                     [&](const std::string& value) { return equal_jsonb(cell, value); });
 }
 
-}  // namespace
-
-std::string index_value(Type type, std::string_view cell) {
-  if (type == Type::numeric) {
-    if (auto normalised = normalise_numeric(cell)) return std::move(*normalised);
-  }
-  return std::string(cell);
-}
-
-Predicate::Predicate(const Comparison& comparison, Type type)
-    : column_(comparison.column), op_(comparison.op), type_(type), values_(comparison.values) {
-  assert(std::is_sorted(values_.begin(), values_.end()));
-  if (!values_.empty() && (is_integer(type) || is_moment(type))) {
-    const auto value = read_integral(type, values_.front());
-    assert(value && "a bound literal is always of its column's type");
-    value_ = value.value_or(0);
+bool ordered_as(Op op, std::strong_ordering order) {
+  switch (op) {
+    case Op::eq:
+      return order == 0;
+    case Op::ne:
+      return order != 0;
+    case Op::lt:
+      return order < 0;
+    case Op::le:
+      return order <= 0;
+    case Op::gt:
+      return order > 0;
+    default:
+      return order >= 0;
   }
 }
 
-bool Predicate::equals(std::string_view cell) const {
-  // Cells are in the source's one spelling of a value, except numeric's, whose scale shows (`1.0` and `1`).
-  if (type_ == Type::numeric) {
-    if (values_.size() == 1) return compare_numeric(cell, values_.front()) == std::strong_ordering::equal;
-    return std::binary_search(values_.begin(), values_.end(), index_value(type_, cell));
-  }
-  if (values_.size() == 1) return cell == values_.front();
-  return std::binary_search(values_.begin(), values_.end(), cell);
+/// `value = ANY (array)`: unknown where it is not found and something is NULL.
+Answer has(const Condition& leaf, Type element, std::string_view array) {
+  bool found = false;
+  bool null = false;
+  for_each_element(array, [&](std::optional<std::string_view> value) {
+    null = null || !value;
+    found = value && equals(element, leaf.values, *value).value_or(false);
+    return !found;
+  });
+  return found || !null ? Answer(found) : std::nullopt;
 }
 
-int Predicate::order(std::string_view cell) const {
-  if (type_ == Type::numeric) {
-    const auto order = compare_numeric(cell, values_.front());
-    return order ? sign(*order) : 2;
-  }
-  if (is_integer(type_) || is_moment(type_)) {
-    const auto value = read_integral(type_, cell);
-    return value ? sign(*value <=> value_) : 2;
-  }
-  return sign(cell <=>
-              std::string_view(values_.front()));  // text under C, uuid, boolean's f and t: order of bytes
+bool overlaps(const Condition& leaf, Type element, std::string_view array) {
+  bool found = false;
+  for_each_element(array, [&](std::optional<std::string_view> value) {
+    found = value && equals(element, leaf.values, *value).value_or(false);
+    return !found;
+  });
+  return found;
 }
 
-bool Predicate::holds(const Row& row) const {
-  const Cell& cell = row[static_cast<std::size_t>(column_)];
-  if (op_ == Op::is_null) return !cell;
-  if (!cell) return false;  // NULL against anything is unknown
-  switch (op_) {
-    case Op::is_null:
-      return false;
-    case Op::is_not_null:
-      return true;
+bool contains(const Condition& leaf, Type element, std::string_view array) {
+  std::vector<bool> found(leaf.values.size(), false);
+  std::size_t missing = found.size();
+  for_each_element(array, [&](std::optional<std::string_view> value) {
+    for (std::size_t i = 0; value && i < found.size(); ++i) {
+      if (found[i] || !equal_values(element, *value, leaf.values[i]).value_or(*value == leaf.values[i]))
+        continue;
+      found[i] = true;
+      --missing;
+    }
+    return missing > 0;
+  });
+  return missing == 0;
+}
+
+Answer judge(const Condition& leaf, const ColumnSchema& column, Type type, std::string_view cell) {
+  switch (leaf.op) {
     case Op::eq:
     case Op::in:
-      return equals(*cell);
+      return equals(type, leaf.values, cell);
     case Op::ne:
-      return !equals(*cell);
-    case Op::lt:
-      return order(*cell) == -1;
-    case Op::le:
-      return order(*cell) <= 0;
-    case Op::gt:
-      return order(*cell) == 1;
-    case Op::ge: {
-      const int result = order(*cell);
-      return result == 0 || result == 1;
+    case Op::not_in: {
+      const Answer equal = equals(type, leaf.values, cell);
+      return equal ? Answer(!*equal) : equal;
     }
+    case Op::lt:
+    case Op::le:
+    case Op::gt:
+    case Op::ge: {
+      const auto order = compare_values(type, cell, leaf.values.front());
+      return order ? Answer(ordered_as(leaf.op, *order)) : std::nullopt;
+    }
+    case Op::like:
+    case Op::ilike:
+      return like(cell, leaf.values.front(), leaf.op == Op::ilike);
+    case Op::starts_with:
+      return cell.starts_with(leaf.values.front());
+    case Op::contains:
+      return type == Type::jsonb ? contains_jsonb(cell, leaf.values.front())
+                                 : contains(leaf, column.element, cell);
+    case Op::overlaps:
+      return overlaps(leaf, column.element, cell);
+    case Op::has:
+      return has(leaf, column.element, cell);
+    case Op::has_key:
+      return has_key_jsonb(cell, leaf.values.front());
+    default:
+      return std::nullopt;
+  }
+}
+
+Answer compare_columns(const Condition& leaf, const TableSchema& table, const Row& row) {
+  const Cell& left = row[static_cast<std::size_t>(leaf.column)];
+  const Cell& right = row[static_cast<std::size_t>(leaf.other)];
+  if (!left || !right) return std::nullopt;
+  const Type type = table.columns[static_cast<std::size_t>(leaf.column)].type;
+  if (is_equality(leaf.op)) {
+    const Answer equal = equal_values(type, *left, *right);
+    return equal ? Answer(*equal == (leaf.op == Op::eq)) : equal;
+  }
+  const auto order = compare_values(type, *left, *right);
+  return order ? Answer(ordered_as(leaf.op, *order)) : std::nullopt;
+}
+
+Answer judge(const Condition& leaf, const TableSchema& table, const Row& row) {
+  if (leaf.other >= 0) return compare_columns(leaf, table, row);
+  const ColumnSchema& column = table.columns[static_cast<std::size_t>(leaf.column)];
+  const Cell& cell = row[static_cast<std::size_t>(leaf.column)];
+  std::optional<std::string_view> value;
+  if (cell) value = *cell;
+  for (const PathStep& step : leaf.path) {
+    if (value) value = step_into_jsonb(*value, step);
+  }
+  std::optional<std::string> text;
+  if (leaf.as_text && value) {
+    text = text_of_jsonb(*value);
+    value = text ? std::optional<std::string_view>(*text) : std::nullopt;
+  }
+  if (is_null_test(leaf.op)) return value.has_value() == (leaf.op == Op::is_not_null);
+  if (!value) return std::nullopt;
+  const Type type = leaf.path.empty() ? column.type : leaf.as_text ? Type::text : Type::jsonb;
+  return judge(leaf, column, type, *value);
+}
+
+/// Recurses as deep as the tree, which binding bounds.
+bool holds(const Condition& condition, const TableSchema& table, const Row& row) {
+  const auto child_holds = [&](const Condition& child) { return holds(child, table, row); };
+  if (condition.op == Op::all_of)
+    return std::all_of(condition.children.begin(), condition.children.end(), child_holds);
+  if (condition.op == Op::any_of)
+    return std::any_of(condition.children.begin(), condition.children.end(), child_holds);
+  const Answer answer = judge(condition, table, row);
+  switch (condition.truth) {
+    case Truth::is_true:
+      return answer == true;
+    case Truth::is_false:
+      return answer == false;
+    case Truth::not_true:
+      return answer != true;
+    case Truth::not_false:
+      return answer != false;
   }
   return false;
 }
 
+}  // namespace
+
 bool Query::matches(const Row& row) const {
   assert(row.size() == table_->columns.size());
-  return std::all_of(compiled_->predicates.begin(), compiled_->predicates.end(),
-                     [&](const Predicate& predicate) { return predicate.holds(row); });
+  return std::all_of(where_.begin(), where_.end(),
+                     [&](const Condition& condition) { return holds(condition, *table_, row); });
 }
 
 }  // namespace tidegate::query

@@ -4,9 +4,16 @@
 //   boolean                 true false "t" "f" "true" …    t, f
 //   smallint integer bigint number or its digits           no leading zeros, in the type's range
 //   numeric                 number or its digits           numeric.h
+//   real, double precision  number or its digits           real.h; a number must be one that a real can hold,
+//                                                          since Postgres compares as double precision there
 //   text, varchar           string                         the string
+//   character               string                         without the blanks at its end
+//   an enum                 string                         the string
 //   uuid                    string                         lower case, 8-4-4-4-12
-//   date, timestamp(tz)     string                         moment.h
+//   date, time, timestamp(tz)  string                      moment.h
+//   interval                string                         interval.h
+//   bytea                   string `\x…`                   lower case
+//   jsonb                   string of JSON, or JSON        jsonb.h
 //
 // Strings fit everything that the gateway itself sends as a string (a bigint, a timestamp), so that a client
 // can hand back what it got. Nothing else is ever converted.
@@ -19,8 +26,11 @@
 #include <optional>
 
 #include "base/encoding.h"
+#include "query/interval.h"
+#include "query/jsonb.h"
 #include "query/moment.h"
 #include "query/numeric.h"
+#include "query/real.h"
 #include "query/utf8.h"
 
 namespace tidegate::query {
@@ -92,6 +102,7 @@ Result<std::string> uuid_literal(std::string_view text) {
 Result<std::string> moment_literal(Type type, std::string_view text) {
   const auto moment = read_moment(type, text);
   if (moment) return moment_text(type, *moment);
+  if (type == Type::time) return unfit("a time of day like \"12:30:00.5\"");
   if (type == Type::date) return unfit("a date like \"2026-01-31\"");
   if (type == Type::timestamp) {
     return unfit("a time like \"2026-01-31 12:30:00.5\", without a zone, since the column has none");
@@ -99,25 +110,61 @@ Result<std::string> moment_literal(Type type, std::string_view text) {
   return unfit("a time with its zone, like \"2026-01-31 12:30:00+00\" or \"2026-01-31T12:30:00.5Z\"");
 }
 
+Result<std::string> real_literal(Type type, const ParsedLiteral& literal) {
+  const auto value = read_real(type, literal.text);
+  if (!value) return unfit("a number within the type's range, or NaN, Infinity, -Infinity");
+  if (type == Type::float4 && literal.kind == Kind::number &&
+      read_real(Type::float8, literal.text) != value) {
+    return unfit("a number that a real holds exactly, or in quotes the digits of one");
+  }
+  return real_text(type, *value);
+}
+
+Result<std::string> padded_literal(std::string_view text) {
+  return text_literal(text.substr(0, text.find_last_not_of(' ') + 1));
+}
+
+Result<std::string> interval_literal(std::string_view text) {
+  const auto value = read_interval(text);
+  if (!value || !storable_interval(*value))
+    return unfit("an interval like \"1 year 2 mons 3 days 04:05:06.7\"");
+  return interval_text(*value);
+}
+
+Result<std::string> bytea_literal(std::string_view text) {
+  std::string out = "\\x";
+  bool fits = text.starts_with(out) && text.size() % 2 == 0;
+  for (char c : text.substr(fits ? 2 : text.size())) {
+    const bool upper = c >= 'A' && c <= 'F';
+    fits = fits && (upper || (c >= 'a' && c <= 'f') || (c >= '0' && c <= '9'));
+    out += upper ? static_cast<char>(c - 'A' + 'a') : c;
+  }
+  if (!fits) return unfit("bytes like \"\\x00ff\"");
+  return out;
+}
+
+Result<std::string> jsonb_literal(const ParsedLiteral& literal) {
+  auto value = canonical_jsonb(literal.text);
+  if (!value) return unfit("JSON in a string, nested at most 32 deep, without \\u0000");
+  return std::move(*value);
+}
+
 }  // namespace
 
-bool comparable(Type type) {
-  switch (type) {
-    case Type::boolean:
-    case Type::int2:
-    case Type::int4:
-    case Type::int8:
-    case Type::numeric:
-    case Type::text:
-    case Type::varchar:
-    case Type::uuid:
-    case Type::date:
-    case Type::timestamp:
-    case Type::timestamptz:
-      return true;
-    default:
-      return false;
-  }
+bool has_equality(Type type) {
+  return type != Type::json && type != Type::array && type != Type::other;
+}
+
+bool has_order(Type type) {
+  return has_equality(type) && type != Type::enumeration && type != Type::jsonb;
+}
+
+bool cast_fits(Type type, Type cast) {
+  const auto is_whole = [](Type one) { return one == Type::int2 || one == Type::int4 || one == Type::int8; };
+  const auto is_text = [](Type one) { return one == Type::text || one == Type::varchar; };
+  if (cast == Type::other || cast == type) return true;
+  if (is_text(cast)) return is_text(type) || type == Type::enumeration;
+  return (is_whole(type) || type == Type::numeric) && (is_whole(cast) || cast == Type::numeric);
 }
 
 Result<std::string> canonical_literal(Type type, const ParsedLiteral& literal) {
@@ -135,15 +182,28 @@ Result<std::string> canonical_literal(Type type, const ParsedLiteral& literal) {
       return is_string || is_number ? integer_literal<std::int64_t>(literal.text) : unfit("a whole number");
     case Type::numeric:
       return is_string || is_number ? numeric_literal(literal.text) : unfit("a number");
+    case Type::float4:
+    case Type::float8:
+      return is_string || is_number ? real_literal(type, literal) : unfit("a number");
     case Type::text:
     case Type::varchar:
+    case Type::enumeration:
       return is_string ? text_literal(literal.text) : unfit("a string");
+    case Type::bpchar:
+      return is_string ? padded_literal(literal.text) : unfit("a string");
     case Type::uuid:
       return uuid_literal(is_string ? literal.text : "");
     case Type::date:
+    case Type::time:
     case Type::timestamp:
     case Type::timestamptz:
       return moment_literal(type, is_string ? literal.text : "");
+    case Type::interval:
+      return interval_literal(is_string ? literal.text : "");
+    case Type::bytea:
+      return bytea_literal(is_string ? literal.text : "");
+    case Type::jsonb:
+      return jsonb_literal(literal);
     default:
       return unfit("nothing");
   }

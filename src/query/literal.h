@@ -8,8 +8,13 @@
 
 namespace tidegate::query {
 
-/// Whether columns of the type can be compared with literals at all (rule 21's table has a row for it).
-bool comparable(Type type);
+/// Whether values of the type can be equal to a literal, and whether they have an order against it: the rows
+/// of rule 21's table.
+bool has_equality(Type type);
+bool has_order(Type type);
+
+/// Whether a literal that the client cast to `cast` is one for `type` all the same.
+bool cast_fits(Type type, Type cast);
 
 /// Brings a literal to the canonical text of a column's type. The error (`invalid`) says only what would fit;
 /// the binder says where. `null` never fits.

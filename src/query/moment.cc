@@ -104,6 +104,25 @@ std::optional<std::int64_t> read_time(Reader& reader) {
   return us + *fraction;
 }
 
+/// `24:00:00` is a time of its own, the day's end.
+std::optional<Moment> read_time_of_day(std::string_view text) {
+  Reader reader{text};
+  if (text.starts_with("24:00"))
+    return text == "24:00:00" || text == "24:00" ? std::optional(kDayUs) : std::nullopt;
+  const auto us = read_time(reader);
+  return reader.rest.empty() ? us : std::nullopt;
+}
+
+std::string time_text(std::int64_t us) {
+  const std::int64_t seconds = us / 1'000'000;
+  std::string time = fmt::format("{:02}:{:02}:{:02}", seconds / 3'600, seconds / 60 % 60, seconds % 60);
+  if (us % 1'000'000 != 0) {
+    time += fmt::format(".{:06}", us % 1'000'000);
+    time.erase(time.find_last_not_of('0') + 1);
+  }
+  return time;
+}
+
 /// `Z`, `+02`, `-0330`, `+05:30`, `+00:19:32`: what is to be subtracted to come to UTC.
 std::optional<std::int64_t> read_zone(Reader& reader) {
   if (reader.take('Z') || reader.take('z')) return 0;
@@ -155,6 +174,7 @@ std::string date_text(std::int64_t days, std::string_view after) {
 }  // namespace
 
 std::optional<Moment> read_moment(Type type, std::string_view text) {
+  if (type == Type::time) return read_time_of_day(text);
   if (text == "infinity") return kInfinity;
   if (text == "-infinity") return kMinusInfinity;
   const bool before_christ = text.ends_with(" BC");
@@ -172,6 +192,7 @@ std::optional<Moment> read_moment(Type type, std::string_view text) {
 }
 
 std::string moment_text(Type type, Moment moment) {
+  if (type == Type::time) return time_text(moment);
   if (moment == kInfinity) return "infinity";
   if (moment == kMinusInfinity) return "-infinity";
   if (type == Type::date) return date_text(moment, "");
@@ -181,12 +202,7 @@ std::string moment_text(Type type, Moment moment) {
     us += kDayUs;
     --days;
   }
-  const std::int64_t seconds = us / 1'000'000;
-  std::string time = fmt::format(" {:02}:{:02}:{:02}", seconds / 3'600, seconds / 60 % 60, seconds % 60);
-  if (us % 1'000'000 != 0) {
-    time += fmt::format(".{:06}", us % 1'000'000);
-    time.erase(time.find_last_not_of('0') + 1);
-  }
+  std::string time = " " + time_text(us);
   if (type == Type::timestamptz) time += "+00";
   return date_text(days, time);
 }

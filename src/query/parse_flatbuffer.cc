@@ -21,9 +21,12 @@ std::optional<Op> read_op(fb::Op op) {
   if (static_cast<unsigned>(op) > static_cast<unsigned>(fb::Op::MAX)) return std::nullopt;
   return static_cast<Op>(op);
 }
-static_assert(static_cast<int>(fb::Op::in) == static_cast<int>(Op::in) && fb::Op::MAX == fb::Op::in);
+static_assert(static_cast<int>(fb::Op::is_unknown) == static_cast<int>(Op::is_unknown) &&
+              fb::Op::MAX == fb::Op::is_unknown);
+static_assert(static_cast<int>(fb::Op::has) == static_cast<int>(Op::has));
 static_assert(static_cast<int>(fb::Op::is_null) == static_cast<int>(Op::is_null));
 static_assert(static_cast<int>(fb::LiteralKind::string) == static_cast<int>(ParsedLiteral::Kind::string));
+static_assert(static_cast<int>(fb::LiteralKind::json) == static_cast<int>(ParsedLiteral::Kind::json));
 static_assert(static_cast<int>(fb::LiteralKind::number) == static_cast<int>(ParsedLiteral::Kind::number));
 
 /// FlatBuffers' verifier knows nothing of UTF-8, and names end up in messages.
@@ -51,22 +54,49 @@ Result<ParsedLiteral> read_literal(const fb::Literal& literal, const std::string
   return parsed;
 }
 
-Result<ParsedComparison> read_condition(const fb::Condition& condition, const std::string& path) {
-  ParsedComparison comparison;
+Status read_path(const fb::Condition& condition, const std::string& path, ParsedCondition& read) {
+  const auto* steps = condition.path();
+  for (std::uint32_t i = 0; steps != nullptr && i < steps->size(); ++i) {
+    const fb::Step& step = *steps->Get(i);
+    if (step.key() == nullptr) {
+      read.path.push_back({std::to_string(step.place()), true});
+      continue;
+    }
+    auto key = read_string(step.key(), fmt::format("{}.path[{}]", path, i));
+    if (!key) return key.error();
+    read.path.push_back({std::move(*key), false});
+  }
+  read.as_text = condition.as_text();
+  return {};
+}
+
+/// Recurses as deep as the buffer, which its verifier bounds.
+Result<ParsedCondition> read_condition(const fb::Condition& condition, const std::string& path) {
+  ParsedCondition read;
   auto column = read_string(condition.column(), path + ".column");
   if (!column) return column.error();
-  comparison.column = std::move(*column);
+  read.column = std::move(*column);
   const auto op = read_op(condition.op());
   if (!op)
     return invalid(path + ".op", fmt::format("{} is not known", static_cast<unsigned>(condition.op())));
-  comparison.op = *op;
+  read.op = *op;
   const auto* values = condition.values();
   for (std::uint32_t i = 0; values != nullptr && i < values->size(); ++i) {
     auto literal = read_literal(*values->Get(i), fmt::format("{}.values[{}]", path, i));
     if (!literal) return literal.error();
-    comparison.values.push_back(std::move(*literal));
+    read.values.push_back(std::move(*literal));
   }
-  return comparison;
+  auto other = read_string(condition.other(), path + ".other");
+  if (!other) return other.error();
+  read.other = std::move(*other);
+  if (auto status = read_path(condition, path, read); !status) return status.error();
+  const auto* children = condition.children();
+  for (std::uint32_t i = 0; children != nullptr && i < children->size(); ++i) {
+    auto child = read_condition(*children->Get(i), fmt::format("{}.children[{}]", path, i));
+    if (!child) return child;
+    read.children.push_back(std::move(*child));
+  }
+  return read;
 }
 
 Result<ParsedQuery> read_query(const fb::Query& buffer) {
@@ -95,11 +125,11 @@ Result<ParsedQuery> parse_flatbuffer(std::string_view bytes) {
   // Scalars are read in place, so the copy is aligned; the bounds keep a small buffer from standing for a
   // huge query (offsets may share their targets).
   constexpr std::size_t kTablesMax = 20'000;
-  constexpr std::size_t kDepthMax = 8;
+  constexpr std::size_t kBufferDepthMax = query::kDepthMax + 8;
   std::vector<std::uint64_t> aligned((bytes.size() + 7) / 8);
   if (!bytes.empty()) std::memcpy(aligned.data(), bytes.data(), bytes.size());
   const auto* data = reinterpret_cast<const std::uint8_t*>(aligned.data());
-  flatbuffers::Verifier verifier(data, bytes.size(), kDepthMax, kTablesMax);
+  flatbuffers::Verifier verifier(data, bytes.size(), kBufferDepthMax, kTablesMax);
   if (bytes.empty() || !fb::VerifyQueryBuffer(verifier)) {
     return invalid("query", "the bytes are no FlatBuffer of schemas/query.fbs");
   }

@@ -46,7 +46,7 @@ TEST(ParseFlatbufferTest, reads_every_field) {
   EXPECT_EQ(query->table, "shop.orders");
   EXPECT_EQ(query->columns, (std::vector<std::string>{"id", "title"}));
   ASSERT_EQ(query->where.size(), 2u);
-  const ParsedComparison& in = query->where[0];
+  const ParsedCondition& in = query->where[0];
   EXPECT_EQ(in.column, "status");
   EXPECT_EQ(in.op, Op::in);
   ASSERT_EQ(in.values.size(), 4u);
@@ -58,6 +58,27 @@ TEST(ParseFlatbufferTest, reads_every_field) {
   EXPECT_EQ(in.values[3].kind, ParsedLiteral::Kind::null);
   EXPECT_EQ(query->where[1].op, Op::is_null);
   EXPECT_TRUE(query->where[1].values.empty());
+}
+
+TEST(ParseFlatbufferTest, reads_trees_paths_and_columns_on_the_right) {
+  flatbuffers::FlatBufferBuilder builder;
+  const std::vector one = {fb::CreateLiteralDirect(builder, fb::LiteralKind::json, "{}")};
+  const std::vector steps = {fb::CreateStepDirect(builder, "a"), fb::CreateStepDirect(builder, nullptr, -1)};
+  const std::vector leaves = {
+      fb::CreateConditionDirect(builder, "doc", fb::Op::contains, &one, nullptr, nullptr, &steps, true),
+      fb::CreateConditionDirect(builder, "a", fb::Op::lt, nullptr, nullptr, "b")};
+  const std::vector either = {fb::CreateConditionDirect(builder, nullptr, fb::Op::or_, nullptr, &leaves)};
+  const std::vector where = {fb::CreateConditionDirect(builder, nullptr, fb::Op::not_, nullptr, &either)};
+  const auto query =
+      parse_flatbuffer(finished(builder, fb::CreateQueryDirect(builder, "t", nullptr, &where)));
+  ASSERT_TRUE(query.ok()) << query.error().message;
+  ASSERT_EQ(query->where.at(0).op, Op::negation);
+  const ParsedCondition& group = query->where[0].children.at(0);
+  ASSERT_EQ(group.op, Op::any_of);
+  EXPECT_EQ(group.children.at(0).path, (std::vector<PathStep>{{"a", false}, {"-1", true}}));
+  EXPECT_TRUE(group.children[0].as_text);
+  EXPECT_EQ(group.children[0].values.at(0).kind, ParsedLiteral::Kind::json);
+  EXPECT_EQ(group.children.at(1).other, "b");
 }
 
 TEST(ParseFlatbufferTest, an_empty_query_means_all) {
@@ -77,10 +98,10 @@ TEST(ParseFlatbufferTest, the_bytes_need_no_alignment) {
 
 TEST(ParseFlatbufferTest, wrong_contents_are_named) {
   using Kind = fb::LiteralKind;
-  EXPECT_EQ(fault(with_condition("a", static_cast<fb::Op>(9), Kind::number, "1")),
-            "query.where[0].op: 9 is not known");
-  EXPECT_EQ(fault(with_condition("a", fb::Op::eq, static_cast<Kind>(4), "1")),
-            "query.where[0].values[0]: kind 4 is not known");
+  EXPECT_EQ(fault(with_condition("a", static_cast<fb::Op>(25), Kind::number, "1")),
+            "query.where[0].op: 25 is not known");
+  EXPECT_EQ(fault(with_condition("a", fb::Op::eq, static_cast<Kind>(5), "1")),
+            "query.where[0].values[0]: kind 5 is not known");
   EXPECT_EQ(fault(with_condition("a", fb::Op::eq, Kind::boolean, "yes")),
             "query.where[0].values[0].text: must be true or false");
   EXPECT_EQ(fault(with_condition("a", fb::Op::eq, Kind::number, nullptr)),

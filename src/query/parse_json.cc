@@ -1,15 +1,21 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
+#include <cstdint>
 #include <initializer_list>
+#include <limits>
+#include <optional>
 
+#include "base/encoding.h"
 #include "query/json_tree.h"
+#include "query/like.h"
 #include "query/op.h"
 #include "query/utf8.h"
 
 namespace tidegate::query {
 namespace {
+
+constexpr std::size_t kTreeDepthMax = 2 * kDepthMax + 24;  // two levels a group, and a jsonb value
 
 Error invalid(std::string_view path, std::string_view message) {
   return {Fault::invalid, fmt::format("{}: {}", path, message)};
@@ -33,69 +39,248 @@ Status check_members(const Json& object, std::string_view path,
   return {};
 }
 
-Result<ParsedLiteral> read_literal(const Json& value, const std::string& path) {
+void append_json(std::string& out, const Json& value) {
+  char separator = value.kind == Json::Kind::array ? '[' : '{';
   switch (value.kind) {
     case Json::Kind::null:
-      return ParsedLiteral{ParsedLiteral::Kind::null, ""};
-    case Json::Kind::boolean:
-      return ParsedLiteral{ParsedLiteral::Kind::boolean, value.text};
-    case Json::Kind::number:
-      return ParsedLiteral{ParsedLiteral::Kind::number, value.text};
+      out += "null";
+      return;
     case Json::Kind::string:
-      return ParsedLiteral{ParsedLiteral::Kind::string, value.text};
+      return append_json_string(out, value.text);
+    case Json::Kind::array:
+      for (const Json& item : value.items) {
+        out += separator;
+        separator = ',';
+        append_json(out, item);
+      }
+      out += separator == '[' ? "[]" : "]";
+      return;
+    case Json::Kind::object:
+      for (const JsonMember& member : value.members) {
+        out += separator;
+        separator = ',';
+        append_json_string(out, member.name);
+        out += ':';
+        append_json(out, member.value);
+      }
+      out += separator == '{' ? "{}" : "}";
+      return;
     default:
-      return invalid(path, "must be null, true, false, a number or a string");
+      out += value.text;
   }
 }
 
-/// Which of `value` and `values` an operator wants; empty: neither.
-std::string_view operand_field(Op op) {
-  if (op == Op::is_null || op == Op::is_not_null) return "";
-  return op == Op::in ? "values" : "value";
+/// Arrays and objects stand for themselves, against jsonb.
+ParsedLiteral read_literal(const Json& value) {
+  switch (value.kind) {
+    case Json::Kind::null:
+      return {ParsedLiteral::Kind::null, ""};
+    case Json::Kind::boolean:
+      return {ParsedLiteral::Kind::boolean, value.text};
+    case Json::Kind::number:
+      return {ParsedLiteral::Kind::number, value.text};
+    case Json::Kind::string:
+      return {ParsedLiteral::Kind::string, value.text};
+    default:
+      break;
+  }
+  ParsedLiteral literal{ParsedLiteral::Kind::json, ""};
+  append_json(literal.text, value);
+  return literal;
 }
 
-Status read_values(const Json& object, const std::string& path, ParsedComparison& comparison) {
-  const std::string_view wanted = operand_field(comparison.op);
-  for (const std::string_view field : {"value", "values"}) {
+/// An operator as clients write it: our own and those that are written by them.
+struct WrittenOp {
+  std::string text;
+  Op op = Op::eq;
+  bool negated = false;
+  bool between = false;
+  bool distinct = false;
+};
+
+std::optional<WrittenOp> read_op(std::string_view written) {
+  WrittenOp read;
+  read.text = ascii_lower(written);
+  std::string_view text = read.text;
+  if (const auto op = parse_op(text); op && *op != Op::all_of && *op != Op::any_of && *op != Op::negation) {
+    read.op = *op;
+    return read;
+  }
+  const auto take = [&](std::string_view prefix) {
+    if (!text.starts_with(prefix)) return false;
+    text.remove_prefix(prefix.size());
+    return true;
+  };
+  if (take("!~")) {
+    read.negated = true;
+    text = text.empty() ? "~" : "~*";
+  } else if (take("is ")) {
+    read.negated = take("not ");
+    if (text == "distinct from") {
+      read.distinct = true;
+      return read;
+    }
+    const auto op = parse_op("is " + std::string(text));
+    if (!op || !is_group(*op)) return std::nullopt;
+    read.op = *op;
+    return read;
+  } else {
+    read.negated = take("not ");
+  }
+  if (text == "between") {
+    read.between = true;
+    return read;
+  }
+  const auto op = parse_op(text);
+  if (!op || is_group(*op) || is_null_test(*op)) return std::nullopt;
+  read.op = *op;
+  return read;
+}
+
+/// Which of `value`, `values` and `other` an operator wants; empty: none.
+std::string_view operand_field(const Json& object, const WrittenOp& op) {
+  if (op.between || op.op == Op::in || op.op == Op::not_in || op.op == Op::overlaps) return "values";
+  if (is_null_test(op.op) || is_group(op.op)) return "";
+  if (object.find("other") != nullptr && (is_equality(op.op) || is_order(op.op))) return "other";
+  return op.op == Op::contains && object.find("values") != nullptr ? "values" : "value";
+}
+
+Status read_values(const Json& object, const std::string& path, const WrittenOp& op,
+                   ParsedCondition& condition) {
+  const std::string_view wanted = operand_field(object, op);
+  for (const std::string_view field : {"value", "values", "other"}) {
     const bool given = object.find(field) != nullptr;
     if (given == (field == wanted)) continue;
-    return invalid(path,
-                   fmt::format("`{}` {} `{}`", op_text(comparison.op), given ? "takes no" : "needs", field));
+    return invalid(path, fmt::format("`{}` {} `{}`", op.text, given ? "takes no" : "needs", field));
   }
   if (wanted.empty()) return {};
   const Json& operand = *object.find(wanted);
-  if (comparison.op != Op::in) {
-    auto literal = read_literal(operand, path + ".value");
-    if (!literal) return literal.error();
-    comparison.values.push_back(std::move(*literal));
-    return {};
-  }
-  if (operand.kind != Json::Kind::array) return invalid(path + ".values", "must be an array");
-  for (std::size_t i = 0; i < operand.items.size(); ++i) {
-    auto literal = read_literal(operand.items[i], fmt::format("{}.values[{}]", path, i));
-    if (!literal) return literal.error();
-    comparison.values.push_back(std::move(*literal));
+  if (wanted == "other") {
+    if (operand.kind != Json::Kind::string) return invalid(path + ".other", "must be a column's name");
+    condition.other = operand.text;
+  } else if (wanted == "value") {
+    condition.values.push_back(read_literal(operand));
+  } else if (operand.kind != Json::Kind::array) {
+    return invalid(path + ".values", "must be an array");
+  } else {
+    for (const Json& item : operand.items) condition.values.push_back(read_literal(item));
   }
   return {};
 }
 
-Result<ParsedComparison> read_comparison(const Json& object, const std::string& path) {
-  if (auto status = check_members(object, path, {"column", "op", "value", "values"}); !status)
+Status read_path(const Json& object, const std::string& path, ParsedCondition& condition) {
+  const Json* text = object.find("text");
+  const Json* steps = object.find("path");
+  if (steps == nullptr) return text == nullptr ? Status() : invalid(path, "`text` needs `path`");
+  if (steps->kind != Json::Kind::array || steps->items.empty())
+    return invalid(path + ".path", "must be an array");
+  for (const Json& step : steps->items) {
+    const auto place = parse_i64(step.text);
+    const bool position = step.kind == Json::Kind::number && place &&
+                          *place >= std::numeric_limits<std::int32_t>::min() &&
+                          *place <= std::numeric_limits<std::int32_t>::max();
+    if (!position && step.kind != Json::Kind::string) {
+      return invalid(path + ".path", "must hold members' names and places in arrays");
+    }
+    condition.path.push_back({position ? std::to_string(*place) : step.text, position});
+  }
+  if (text != nullptr && text->kind != Json::Kind::boolean)
+    return invalid(path + ".text", "must be true or false");
+  condition.as_text = text != nullptr && text->text == "true";
+  return {};
+}
+
+Status read_escape(const Json& object, const std::string& path, ParsedCondition& condition) {
+  const Json* escape = object.find("escape");
+  if (escape == nullptr) return {};
+  const bool pattern = condition.op == Op::like || condition.op == Op::ilike;
+  if (!pattern || escape->kind != Json::Kind::string ||
+      condition.values.front().kind != ParsedLiteral::Kind::string) {
+    return invalid(path + ".escape", "is a string, for `like` and `ilike`");
+  }
+  auto canonical = canonical_like(condition.values.front().text, escape->text);
+  if (!canonical)
+    return invalid(path + ".escape", "must be one character or none, and no pattern may end with it");
+  condition.values.front().text = std::move(*canonical);
+  return {};
+}
+
+/// What is written by other operators, written by them.
+Result<ParsedCondition> write_out(const WrittenOp& op, const std::string& path, ParsedCondition condition) {
+  if (op.distinct) return distinct(std::move(condition), !op.negated);
+  if (op.between) {
+    if (condition.values.size() != 2) return invalid(path + ".values", "must hold two values");
+    ParsedCondition high = condition;
+    condition.op = Op::ge;
+    condition.values.pop_back();
+    high.op = Op::le;
+    high.values.erase(high.values.begin());
+    condition = joined(Op::all_of, {std::move(condition), std::move(high)}, -1);
+  } else if (is_group(op.op)) {
+    condition.op = Op::eq;
+    condition.values.push_back({ParsedLiteral::Kind::boolean, "true"});
+    condition = joined(op.op, {std::move(condition)}, -1);
+  }
+  return op.negated ? negated(std::move(condition)) : condition;
+}
+
+Result<ParsedCondition> read_comparison(const Json& object, const std::string& path) {
+  if (auto status =
+          check_members(object, path, {"column", "op", "value", "values", "other", "path", "text", "escape"});
+      !status)
     return status.error();
-  ParsedComparison comparison;
+  ParsedCondition condition;
   const Json* column = object.find("column");
   if (!column || column->kind != Json::Kind::string) return invalid(path + ".column", "must be a string");
-  comparison.column = column->text;
+  condition.column = column->text;
   const Json* op = object.find("op");
   if (!op || op->kind != Json::Kind::string) return invalid(path + ".op", "must be a string");
-  const auto parsed = parse_op(op->text);
-  if (!parsed) {
-    return invalid(path + ".op", fmt::format("{} is not one of = <> != < <= > >=, is null, is not null, in",
-                                             in_quotes(op->text)));
+  const auto written = read_op(op->text);
+  if (!written) return invalid(path + ".op", fmt::format("{} is not an operator", in_quotes(op->text)));
+  condition.op = written->op;
+  if (auto status = read_values(object, path, *written, condition); !status) return status.error();
+  if (auto status = read_path(object, path, condition); !status) return status.error();
+  if (auto status = read_escape(object, path, condition); !status) return status.error();
+  return write_out(*written, path, std::move(condition));
+}
+
+/// Recurses as deep as the tree, which its parser bounds.
+Result<ParsedCondition> read_condition(const Json& object, const std::string& path) {
+  const bool group = object.kind == Json::Kind::object && object.members.size() == 1;
+  const std::string_view name = group ? std::string_view(object.members.front().name) : std::string_view();
+  if (name != "and" && name != "or" && name != "not") return read_comparison(object, path);
+  const Json& inside = object.members.front().value;
+  const std::string below = fmt::format("{}.{}", path, name);
+  if (name == "not") {
+    auto child = read_condition(inside, below);
+    return child ? negated(std::move(*child)) : child;
   }
-  comparison.op = *parsed;
-  if (auto status = read_values(object, path, comparison); !status) return status.error();
-  return comparison;
+  ParsedCondition joins = joined(name == "and" ? Op::all_of : Op::any_of, {}, -1);
+  if (inside.kind != Json::Kind::array || inside.items.empty()) {
+    return invalid(below, "must be an array of conditions, and not empty");
+  }
+  for (std::size_t i = 0; i < inside.items.size(); ++i) {
+    auto child = read_condition(inside.items[i], fmt::format("{}[{}]", below, i));
+    if (!child) return child;
+    joins.children.push_back(std::move(*child));
+  }
+  return joins;
+}
+
+Status read_where(const Json& where, ParsedQuery& query) {
+  if (where.kind == Json::Kind::object) {
+    auto condition = read_condition(where, "query.where");
+    if (!condition) return condition.error();
+    query.where.push_back(std::move(*condition));
+    return {};
+  }
+  if (where.kind != Json::Kind::array) return invalid("query.where", "must be an array or a condition");
+  for (std::size_t i = 0; i < where.items.size(); ++i) {
+    auto condition = read_condition(where.items[i], fmt::format("query.where[{}]", i));
+    if (!condition) return condition.error();
+    query.where.push_back(std::move(*condition));
+  }
+  return {};
 }
 
 Status read_columns(const Json& columns, ParsedQuery& query) {
@@ -111,7 +296,7 @@ Status read_columns(const Json& columns, ParsedQuery& query) {
 }  // namespace
 
 Result<ParsedQuery> parse_json(std::string_view json) {
-  auto tree = parse_json_tree(json);
+  auto tree = parse_json_tree(json, kTreeDepthMax);
   if (!tree) return invalid("query", tree.error().message);
   if (auto status = check_members(*tree, "query", {"table", "columns", "where"}); !status)
     return status.error();
@@ -124,12 +309,7 @@ Result<ParsedQuery> parse_json(std::string_view json) {
     if (auto status = read_columns(*columns, query); !status) return status.error();
   }
   if (const Json* where = tree->find("where")) {
-    if (where->kind != Json::Kind::array) return invalid("query.where", "must be an array");
-    for (std::size_t i = 0; i < where->items.size(); ++i) {
-      auto comparison = read_comparison(where->items[i], fmt::format("query.where[{}]", i));
-      if (!comparison) return comparison.error();
-      query.where.push_back(std::move(*comparison));
-    }
+    if (auto status = read_where(*where, query); !status) return status.error();
   }
   return query;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -16,36 +17,82 @@
 namespace tidegate::query {
 
 /// Bounds of one query, so that neither its canonical form nor one row's evaluation grows without end.
-inline constexpr std::size_t kConditionsMax = 100;
+inline constexpr std::size_t kConditionsMax = 100;  ///< leaves, after IS UNKNOWN and its like are written out
+inline constexpr int kDepthMax = 20;                ///< of AND, OR, NOT and IS TRUE in one another
 inline constexpr std::size_t kInValuesMax = 1'000;
+inline constexpr std::size_t kValuesMax = 20'000;  ///< of all conditions; a statement takes 65,535 parameters
+inline constexpr std::size_t kPathMax = 16;        ///< steps into jsonb
 inline constexpr std::size_t kSqlBytesMax = 32'768;  ///< libpg_query has no guard of its stack
 
-enum class Op : std::uint8_t { eq, ne, lt, le, gt, ge, is_null, is_not_null, in };
+/// What a condition says. The first row compares by a type's order or tests for NULL; the second is of texts,
+/// arrays and jsonb; the third joins and turns conditions, and nothing of it but `all_of` and `any_of` is
+/// left after binding. The numbers are those of `schemas/query.fbs`.
+enum class Op : std::uint8_t {
+  eq,
+  ne,
+  lt,
+  le,
+  gt,
+  ge,
+  is_null,
+  is_not_null,
+  in,
+  not_in,  // clang-format off
+  like, ilike, starts_with, match, imatch, contains, overlaps, has_key, has,
+  all_of, any_of, negation, is_true, is_false, is_unknown,  // clang-format on
+};
 
 /// What a client wrote, before any catalogue is asked: names and literals only. The three parsers make it.
 struct ParsedLiteral {
-  enum class Kind : std::uint8_t { null, boolean, number, string } kind = Kind::null;
-  std::string text;  ///< `true`/`false`; the number's digits as written; the string's UTF-8
-};
-struct ParsedComparison {
-  std::string column;
-  Op op = Op::eq;
-  std::vector<ParsedLiteral> values;  ///< one; none for IS [NOT] NULL; one or more for IN
-  int place = -1;  ///< byte in the client's text where it begins, for error messages; -1: unknown
-};
-struct ParsedQuery {
-  std::string table;                    ///< as the client wrote it: `orders` or `shop.orders`
-  std::vector<std::string> columns;     ///< empty: all
-  std::vector<ParsedComparison> where;  ///< all of them hold
+  enum class Kind : std::uint8_t { null, boolean, number, string, json } kind = Kind::null;
+  std::string text;  ///< `true`/`false`; the number's digits as written; the string's UTF-8; JSON's text
+  Type cast = Type::other;  ///< the type that the client named (`date '2026-01-31'`); other: none
+  bool whole = false;  ///< the text of an array, which stands for its elements, where the column is no jsonb
 };
 
-/// A comparison bound to a column. `values` are in the column type's canonical text form, sorted and unique
-/// for IN. (A later issue makes the conjunction a tree; users of Query below don't see it.)
-struct Comparison {
-  int column = 0;
+/// One step into a jsonb value: a member of an object, or a place in an array (`key` then holds its digits,
+/// negative from the end).
+struct PathStep {
+  std::string key;
+  bool position = false;
+  auto operator<=>(const PathStep&) const = default;
+};
+
+struct ParsedCondition {
+  std::string column;
+  Op op = Op::eq;
+  std::vector<ParsedLiteral> values;  ///< one; none for IS [NOT] NULL; one or more for IN and for arrays
+  int place = -1;  ///< byte in the client's text where it begins, for error messages; -1: unknown
+  std::vector<ParsedCondition> children;  ///< of the ops that join or turn: at least one, else exactly one
+  std::string other;                      ///< the column on the right, in the place of a value
+  std::vector<PathStep> path;             ///< `column -> 'a' -> 0`
+  bool as_text = false;                   ///< the path's last step is `->>`
+  Type cast = Type::other;                ///< the type that the client cast the column to; other: none
+};
+struct ParsedQuery {
+  std::string table;                   ///< as the client wrote it: `orders` or `shop.orders`
+  std::vector<std::string> columns;    ///< empty: all
+  std::vector<ParsedCondition> where;  ///< all of them hold
+};
+
+/// What is asked of a condition's truth, which has three values. NOT and IS TRUE are pushed down to the
+/// leaves, so that a tree of AND and OR is left in which unknown may count as no.
+enum class Truth : std::uint8_t { is_true, is_false, not_true, not_false };
+
+/// A condition bound to a table, in normal form: `all_of` and `any_of` with two children and more, in order,
+/// each of the other kind or a leaf; a leaf is about a column. `values` are in the canonical text form of the
+/// operand's type, sorted and unique where there may be several.
+struct Condition {
+  int column = -1;  ///< of a leaf
   Op op = Op::eq;
   std::vector<std::string> values;
-  auto operator<=>(const Comparison&) const = default;
+  Truth truth = Truth::is_true;  ///< of a leaf; is_true wherever another op says the same
+  int other = -1;                ///< the column on the right
+  std::vector<PathStep> path;
+  bool as_text = false;
+  std::vector<Condition> children;
+  std::strong_ordering operator<=>(const Condition& right) const;
+  bool operator==(const Condition& right) const { return (*this <=> right) == 0; }
 };
 
 /// Text to run and its parameters, all passed as text with explicit casts in the SQL (rule 21).
@@ -54,8 +101,8 @@ struct SqlText {
   std::vector<std::string> parameters;
 };
 
-/// How an index may find the query: every row that matches has one of `values` (each as `index_value` gives
-/// it) in `column`.
+/// How an index may find the query: one of the conditions that must all hold is an equality, so that every
+/// row that matches has one of `values` (each as `index_value` gives it) in `column`.
 struct IndexableEquality {
   int column = 0;
   std::vector<std::string> values;
@@ -79,13 +126,14 @@ class Query {
 
   /// A query of its own with one more condition: how a policy narrows. The column's literal is bound like a
   /// client's.
-  [[nodiscard]] Result<std::shared_ptr<const Query>> narrowed(const ParsedComparison& condition) const;
+  [[nodiscard]] Result<std::shared_ptr<const Query>> narrowed(const ParsedCondition& condition) const;
 
   [[nodiscard]] const TableSchema& table() const { return *table_; }
   [[nodiscard]] const std::shared_ptr<const TableSchema>& table_ptr() const { return table_; }
   /// Projected columns (indices), in the order of the table; the key's are always among them.
   [[nodiscard]] const std::vector<int>& columns() const { return columns_; }
-  [[nodiscard]] const std::vector<Comparison>& where() const { return where_; }
+  /// All of them hold; in normal form and order.
+  [[nodiscard]] const std::vector<Condition>& where() const { return where_; }
   /// JSON text: table, columns, conditions in a fixed order and spelling. What is hashed and registered.
   [[nodiscard]] const std::string& canonical() const { return canonical_; }
   [[nodiscard]] const QueryHash& hash() const { return hash_; }
@@ -111,7 +159,7 @@ class Query {
   friend class Binder;
   std::shared_ptr<const TableSchema> table_;
   std::vector<int> columns_;
-  std::vector<Comparison> where_;
+  std::vector<Condition> where_;
   std::string canonical_;
   QueryHash hash_;
   std::optional<IndexableEquality> indexable_;
@@ -126,13 +174,12 @@ std::string index_value(Type type, std::string_view cell);
 /// NaN and infinities as strings, arrays as arrays, jsonb as it is, json and all else as a string.
 void append_cell_json(std::string& out, const ColumnSchema& column, const Cell& cell);
 
-/// The three ways in. Errors are `invalid`, name the construct and its place.
-/// `{"table"?, "columns": ["id", …]?, "where": [{"column", "op", "value" | "values"}]?}`; `op` one of
-/// `= <> != < <= > >= "is null" "is not null" in`. `table` may be absent where the subscribe names it.
+/// The three ways in. Errors are `invalid`, name the construct and its place. What JSON takes stands in
+/// docs/PROTOCOL.md; `table` may be absent where the subscribe names it.
 Result<ParsedQuery> parse_json(std::string_view json);
 /// The bytes of `schemas/query.fbs`, verified before they are read.
 Result<ParsedQuery> parse_flatbuffer(std::string_view bytes);
-/// `select id, title from orders where status = $1 and total > 100`, at most 32 kB, parsed by libpg_query.
+/// `select id, title from orders where status = $1 or not total > 100`, at most 32 kB, parsed by libpg_query.
 /// `parameters` are JSON scalars as the client sent them in `params`. To be called on a thread with an 8 MB
 /// stack.
 Result<ParsedQuery> parse_sql(std::string_view sql, const std::vector<ParsedLiteral>& parameters);

@@ -2,9 +2,9 @@
 #include <cstddef>
 
 #include "base/encoding.h"
-#include "query/array_json.h"
+#include "query/array_text.h"
 #include "query/bind.h"
-#include "query/predicate.h"
+#include "query/compiled.h"
 
 namespace tidegate::query {
 namespace {

@@ -80,7 +80,7 @@ TEST(CellJsonTest, rule_23_arrays_are_arrays) {
       {Type::int8, "{1,2}", "[\"1\",\"2\"]"},
       {Type::boolean, "{t,f,NULL}", "[true,false,null]"},
       {Type::text, "{a,\"b c\",\"NULL\",NULL,\"\"}", "[\"a\",\"b c\",\"NULL\",null,\"\"]"},
-      {Type::text, R"({"a\"b","c\\d","{","}",",",null})", R"(["a\"b","c\\d","{","}",",","null"])"},
+      {Type::text, R"({"a\"b","c\\d","{","}",",",null})", R"(["a\"b","c\\d","{","}",",",null])"},
       {Type::int4, "{{1,2},{3,4}}", "[[1,2],[3,4]]"},
       {Type::int4, "{{{1},{2}},{{3},{NULL}}}", "[[[1],[2]],[[3],[null]]]"},
       {Type::int4, "[0:1]={1,2}", "[1,2]"},

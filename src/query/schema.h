@@ -53,6 +53,8 @@ struct ColumnSchema {
   bool deterministic = true;
   /// Its collation is C (or C-like), so that order is order of bytes.
   bool bytewise = false;
+  /// Its collation knows no letters but ASCII's, so that cases are folded as bytes.
+  bool ascii_case = false;
   bool generated = false;
   bool operator==(const ColumnSchema&) const = default;
 };

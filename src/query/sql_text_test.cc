@@ -23,7 +23,7 @@ TableSchema orders() {
 constexpr std::string_view kSelect =
     R"(SELECT "id", "status", "total", "made", "code", "open", "ref", "day", "at", "small", "count" FROM "public"."orders")";
 
-SqlText sql(std::vector<ParsedComparison> where) {
+SqlText sql(std::vector<ParsedCondition> where) {
   const auto query = Query::bind({"orders", {"id"}, std::move(where)}, shared(orders()));
   EXPECT_TRUE(query.ok()) << (query ? "" : query.error().message);
   return (*query)->to_sql();
@@ -36,7 +36,7 @@ TEST(SqlTextTest, every_column_is_read_whatever_is_projected) {
 
 TEST(SqlTextTest, each_type_has_its_cast_and_operator) {
   struct Case {
-    ParsedComparison comparison;
+    ParsedCondition comparison;
     std::string condition;
     std::vector<std::string> parameters;
   };

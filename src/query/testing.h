@@ -25,7 +25,7 @@ inline ParsedLiteral null() {
   return {ParsedLiteral::Kind::null, ""};
 }
 
-inline ParsedComparison compare(std::string column, Op op, std::initializer_list<ParsedLiteral> values = {}) {
+inline ParsedCondition compare(std::string column, Op op, std::initializer_list<ParsedLiteral> values = {}) {
   return {std::move(column), op, values, -1};
 }
 
@@ -53,7 +53,7 @@ inline TableSchema things() {
                    column("doc", Type::jsonb),     column("tags", Type::array, "text[]"),
                    column("fixed", Type::bpchar),  column("mood", Type::enumeration, "shop.mood")};
   table.key = {0};
-  table.columns[5].bytewise = true;
+  table.columns[5].bytewise = table.columns[5].ascii_case = true;
   table.columns[6].deterministic = false;
   table.columns[15].element = Type::text;
   return table;

@@ -72,6 +72,7 @@ Status read_columns(Connection& connection, Reading& reading) {
     const std::string collation = collation_of(connection, reading.schema.name, column.name);
     column.deterministic = column.type != query::Type::text || collation == "BINARY";
     column.bytewise = column.type == query::Type::text && collation == "BINARY";
+    column.ascii_case = column.bytewise;
     const auto place = rows->integer(4);
     column.not_null = place > 0;  // elsewhere a value that does not fit is shown as NULL
     if (place > 0) reading.key.emplace_back(place, static_cast<int>(reading.schema.columns.size()));

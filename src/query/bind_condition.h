@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "base/result.h"
+#include "query/query.h"
+
+namespace tidegate::query {
+
+/// What is compared: a column, or what a path finds in a jsonb column.
+struct Operand {
+  std::string name;  ///< in quotes, for messages
+  std::string type_text;
+  Type type = Type::other;
+  Type element = Type::other;
+  bool deterministic = true;
+  bool bytewise = false;
+  bool ascii_case = false;
+};
+
+/// Binds conditions of one query by the closed table of rule 21 and brings them to normal form. What is bound
+/// can't raise an error over any row (rule 22).
+class ConditionBinder {
+ public:
+  ConditionBinder(const TableSchema& table, std::size_t conditions_max)
+      : table_(table), conditions_max_(conditions_max) {}
+
+  /// The condition that holds where `parsed` has that truth.
+  Result<Condition> bind(const ParsedCondition& parsed, Truth truth = Truth::is_true, int depth = 0);
+
+ private:
+  Result<Condition> bind_group(const ParsedCondition& parsed, Op op, Truth each, int depth);
+  Result<Condition> bind_leaf(const ParsedCondition& parsed, Truth truth);
+  [[nodiscard]] Result<Operand> operand_of(const ParsedCondition& parsed, int column) const;
+  Status bind_other(const ParsedCondition& parsed, const Operand& left, Condition& bound) const;
+
+  const TableSchema& table_;
+  std::size_t conditions_max_;
+  std::size_t conditions_ = 0;
+  std::size_t values_ = 0;
+};
+
+/// The operand of a bound leaf.
+Operand operand_of(const TableSchema& table, const Condition& leaf);
+
+}  // namespace tidegate::query
