@@ -144,6 +144,11 @@ std::optional<protocol::Cursor> Watcher::cursor() const {
   return replica_.cursor();
 }
 
+bool Watcher::acknowledged() const {
+  const std::lock_guard lock(mutex_);
+  return replica_.acknowledged();
+}
+
 bool Watcher::resumed() const {
   const std::lock_guard lock(mutex_);
   return replica_.acknowledged() && replica_.resumed();

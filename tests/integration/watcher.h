@@ -50,7 +50,8 @@ class Watcher {
   [[nodiscard]] client::ReplicaCounts counts() const;
   [[nodiscard]] std::map<std::string, std::string> rows() const;
   [[nodiscard]] std::optional<protocol::Cursor> cursor() const;
-  /// Whether its last `ack` said so.
+  /// Whether its last `ack` has come, and said so.
+  [[nodiscard]] bool acknowledged() const;
   [[nodiscard]] bool resumed() const;
   /// What went wrong with the connection or the query; empty: nothing.
   [[nodiscard]] std::string fault() const;
