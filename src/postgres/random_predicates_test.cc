@@ -16,7 +16,7 @@ const Strings kEquality = {"=",          "<>",          "in",
                            "= column",   "<> column",   "distinct column",
                            "= any list", "<> all list"};
 const Strings kOrder = {"<", "<=", ">", ">=", "between", "not between", "< column", ">= column", "mirrored"};
-const Strings kPatterns = {"like", "not like", "like escape", "starts_with"};
+const Strings kPatterns = {"like", "not like", "like escape", "starts_with", "~", "!~"};
 const Strings kArrays = {"= any", "<> all", "@>", "<@", "&&"};
 const Strings kJsonb = {"@>",       "?",     "->",           "->>", "-> =", "->> =", "->> in",
                         "->> like", "-> @>", "->> distinct", "=",   "<>",   "in"};
@@ -32,7 +32,7 @@ Strings joined(std::initializer_list<Strings> lists) {
 std::vector<Kind> make_kinds() {
   const Strings ordered = joined({kEquality, kOrder});
   Strings ascii = joined({kEquality, kOrder, kPatterns});
-  ascii.insert(ascii.end(), {"ilike", "not ilike"});
+  ascii.insert(ascii.end(), {"ilike", "not ilike", "~*", "!~*"});
   const Strings texts = {"",           "a",      "A",      "aa",      "ab",           "abc",        "a%",
                          "a_c",        "b",      "\u00e9", "e\u0301", "\u65e5\u672c", "\U0001F600", "\uffff",
                          "\U0010ffff", "\"",     "\\",     "'",       "\t\n\r",       " a ",        "%",
@@ -360,6 +360,14 @@ Node jsonb_leaf(const Columns& columns, const std::string& op, Random& random) {
   return leaf({columns.left + " " + op + " " + value()});
 }
 
+std::string regex(Random& random) {
+  static const Strings kParts = {".",   ".*",   ".+", "a", "b",   "A", "k",      "\u00e9",
+                                 "\\.", "\\\\", "%",  "_", "\\*", " ", "\u212a", "\n"};
+  std::string out = random.one_in(3) ? "^" : "";
+  for (std::size_t left = random.below(4); left > 0; --left) out += random.of(kParts);
+  return out + (random.one_in(3) ? "$" : "");
+}
+
 Node pattern_leaf(const Columns& columns, const std::string& op, Random& random) {
   const std::string& column = columns.left;
   if (op == "starts_with") {
@@ -371,6 +379,7 @@ Node pattern_leaf(const Columns& columns, const std::string& op, Random& random)
     const std::string text = pattern(*columns.kind, random, '!');
     return leaf({column + " like " + quoted(text) + " escape '!'"});
   }
+  if (op.find('~') != std::string::npos) return leaf({column + " " + op + " " + quoted(regex(random))});
   const std::string text = quoted(pattern(*columns.kind, random, '\\'));
   const bool fold = op.ends_with("ilike");
   const std::string symbol = std::string(op.starts_with("not") ? "!" : "") + (fold ? "~~*" : "~~");
@@ -451,7 +460,8 @@ Node random_leaf(const Columns& columns, const std::string& op, Random& random) 
     return leaf({columns.left + " " + op});
   if (!columns.kind->element.empty()) return array_leaf(columns, op, random);
   if (columns.kind->name == "doc") return jsonb_leaf(columns, op, random);
-  if (op.find("like") != std::string::npos || op == "starts_with") return pattern_leaf(columns, op, random);
+  if (op.find("like") != std::string::npos || op.find('~') != std::string::npos || op == "starts_with")
+    return pattern_leaf(columns, op, random);
   return compared_leaf(columns, op, random);
 }
 

@@ -26,6 +26,9 @@ std::string at(int place) {
 bool is_text(Type type) {
   return type == Type::text || type == Type::varchar || type == Type::bpchar;
 }
+bool is_pattern(Op op) {
+  return op == Op::like || op == Op::ilike || op == Op::match || op == Op::imatch;
+}
 bool is_whole(Type type) {
   return type == Type::int2 || type == Type::int4 || type == Type::int8;
 }
@@ -59,11 +62,9 @@ std::string refusal(Op op, const Operand& operand) {
     if (!has_equality(compared)) return only_null;
   } else if (op == Op::has_key || op == Op::contains) {
     if (operand.type != Type::jsonb) return fmt::format("it takes jsonb, not {}", operand.type_text);
-  } else if (op == Op::like || op == Op::ilike || op == Op::starts_with) {
+  } else if (is_pattern(op) || op == Op::starts_with) {
     if (!is_text(operand.type)) return fmt::format("it takes text, not {}", operand.type_text);
     if (operand.type == Type::bpchar && op != Op::like) return "it takes text without padding, not character";
-  } else if (op == Op::match || op == Op::imatch) {
-    return "regular expressions are not supported";
   } else if (of_array) {
     return fmt::format("arrays take IS NULL, `has` (= ANY), @> and &&, not {}", op_text(op));
   } else if (!has_equality(operand.type)) {
@@ -76,7 +77,7 @@ std::string refusal(Op op, const Operand& operand) {
   if (!operand.deterministic) return "its collation is nondeterministic, so that unlike strings are equal";
   if (is_order(op) && !operand.bytewise)
     return "the order of strings is only known where the column's collation is \"C\"";
-  if (op == Op::ilike && !operand.ascii_case)
+  if ((op == Op::ilike || op == Op::imatch) && !operand.ascii_case)
     return "which letters are alike is only known where the column's collation is \"C\"";
   return "";
 }
@@ -121,7 +122,7 @@ Status check_count(const ParsedCondition& parsed, const Operand& operand) {
 
 /// The type that a literal takes.
 Type literal_type(Op op, const Operand& operand) {
-  if (op == Op::has_key || op == Op::like || op == Op::ilike || op == Op::starts_with) return Type::text;
+  if (op == Op::has_key || is_pattern(op) || op == Op::starts_with) return Type::text;
   return operand.type == Type::array ? operand.element : operand.type;
 }
 
@@ -156,6 +157,14 @@ void sort_values(Condition& leaf) {
 
 Status canonicalise_pattern(const ParsedCondition& parsed, const Operand& operand, Condition& leaf) {
   std::string& value = leaf.values.front();
+  if (leaf.op == Op::match || leaf.op == Op::imatch) {
+    auto same = like_of_regex(value);
+    if (!same) {
+      return invalid(fmt::format("column {}: {}{}", operand.name, same.error().message, at(parsed.place)));
+    }
+    value = std::move(*same);
+    leaf.op = leaf.op == Op::match ? Op::like : Op::ilike;
+  }
   auto pattern = canonical_like(value, "\\");
   if (!pattern) {
     return invalid(fmt::format("column {}: the pattern {} ends with its escape{}", operand.name,
@@ -332,7 +341,7 @@ Result<Condition> ConditionBinder::bind_leaf(const ParsedCondition& parsed, Trut
       if (!value) return value.error();
       bound.values.push_back(std::move(*value));
     }
-    if (parsed.op == Op::like || parsed.op == Op::ilike) {
+    if (is_pattern(parsed.op)) {
       if (auto status = canonicalise_pattern(parsed, *operand, bound); !status) return status.error();
     }
     sort_values(bound);

@@ -1,6 +1,7 @@
 #include "query/like.h"
 
 #include <algorithm>
+#include <cctype>
 
 namespace tidegate::query {
 namespace {
@@ -82,6 +83,48 @@ std::optional<PlainPattern> plain_pattern(std::string_view canonical) {
     plain.text += canonical[at];
   }
   return plain;
+}
+
+Result<std::string> like_of_regex(std::string_view pattern) {
+  const auto refused = [](std::string_view what) {
+    return Error{Fault::invalid, "`" + std::string(what) + "` in a regular expression is not supported"};
+  };
+  constexpr std::string_view kSpecial = "*+?{}[]()|^$";
+  PatternWriter writer;
+  const bool from_start = pattern.starts_with('^');
+  if (from_start) pattern.remove_prefix(1);
+  if (!from_start) writer.wildcard('%');
+  bool to_end = false;
+  for (std::size_t at = 0; at < pattern.size();) {
+    const char c = pattern[at];
+    std::size_t end = character_end(pattern, at);
+    if (c == '$' && end == pattern.size()) {
+      to_end = true;
+    } else if (c == '.') {
+      const char next = end < pattern.size() ? pattern[end] : '\0';
+      if (next != '*') writer.wildcard('_');
+      if (next == '*' || next == '+') {
+        writer.wildcard('%');
+        ++end;
+        // A second quantifier is none that we know: `.*?`, `.+*`.
+      }
+    } else if (c == '\\') {
+      const std::string_view escaped =
+          pattern.substr(end, end < pattern.size() ? character_end(pattern, end) - end : 0);
+      const bool plain =
+          escaped.size() == 1 && std::ispunct(static_cast<unsigned char>(escaped.front())) != 0;
+      if (!plain) return refused(pattern.substr(at, 1 + escaped.size()));
+      writer.literal(escaped);
+      ++end;
+    } else if (kSpecial.find(c) != std::string_view::npos) {
+      return refused(pattern.substr(at, 1));
+    } else {
+      writer.literal(pattern.substr(at, end - at));
+    }
+    at = end;
+  }
+  if (!to_end) writer.wildcard('%');
+  return writer.take();
 }
 
 bool like(std::string_view text, std::string_view pattern, bool fold) {

@@ -57,6 +57,19 @@ TEST(LikeTest, patterns_of_one_meaning_are_one) {
   EXPECT_EQ(canonical_like("a", "!!"), std::nullopt);
 }
 
+TEST(LikeTest, a_regular_expression_that_is_a_pattern_becomes_one) {
+  EXPECT_EQ(*like_of_regex("^a.c"), "a_c%");
+  EXPECT_EQ(*like_of_regex("a.*b$"), "%a%b");
+  EXPECT_EQ(*like_of_regex("^a%.+\\.$"), "a\\%_%.");
+  EXPECT_EQ(*like_of_regex(""), "%");
+  EXPECT_EQ(*like_of_regex("^$"), "");
+  for (const std::string bad :
+       {"a*", "[a]", "a|b", "(a)", "a?", ".*?", ".**", "\\d", "\\", "a^", "$a", "a{2}", "***=a", "\\é"}) {
+    EXPECT_FALSE(like_of_regex(bad).ok()) << bad;
+  }
+  EXPECT_EQ(like_of_regex("x\\w").error().message, "`\\w` in a regular expression is not supported");
+}
+
 TEST(LikeTest, a_plain_pattern_is_a_text_or_its_beginning) {
   EXPECT_EQ(plain_pattern("a\\%b")->text, "a%b");
   EXPECT_FALSE(plain_pattern("a\\%b")->prefix);

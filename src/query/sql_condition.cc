@@ -140,6 +140,10 @@ Result<ParsedCondition> SqlConditions::read_operator(const Json& node, const Jso
     auto condition = read_pattern(node, *left, *right, symbol.ends_with('*') ? Op::ilike : Op::like);
     return condition && symbol.front() == '!' ? negated(std::move(*condition)) : condition;
   }
+  if (symbol == "!~" || symbol == "!~*") {
+    auto condition = compare(node, left, symbol == "!~" ? Op::match : Op::imatch, right);
+    return condition ? negated(std::move(*condition)) : condition;
+  }
   if (symbol == "^@") return compare(node, left, Op::starts_with, right);
   if (symbol == "<@" && !is_operand(*left)) return compare(node, right, Op::contains, left);
   const auto op = parse_op(symbol);
