@@ -3,6 +3,7 @@
 #include <chrono>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -111,6 +112,7 @@ class Reign {
   bool reigning_ = false;
   std::size_t unstored_ = 0;
   std::vector<Progressed> first_progress_;
+  std::map<Partition, Offset> progressed_;  // rule 10: a log that gives lower offsets is another one
 
   // The queries.
   query::Catalogue catalogue_;

@@ -42,6 +42,12 @@ Status Reign::take(Notice& notice) {
           [&](const Ended& each) -> Status { return ended(each.key, each.activation); },
           [&](const Progressed& each) -> Status {
             if (!reigning_) first_progress_.push_back(each);
+            // The broker takes our records into a topic that was deleted and made anew under us.
+            auto [last, fresh] = progressed_.try_emplace(each.partition, each.offset);
+            if (!fresh && each.offset <= last->second) {
+              return Error{Fault::fatal, "the log was made anew: what it held is lost"};
+            }
+            last->second = each.offset;
             parts_.registry.append(
                 registry::Checkpoint{each.partition, generation_, each.offset, each.lsn},
                 [inbox = inbox_, partition = each.partition, lsn = each.lsn](const Result<Offset>& stored) {
