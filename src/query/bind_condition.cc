@@ -139,7 +139,9 @@ Result<std::string> bind_literal(const ParsedCondition& parsed, const Operand& o
                                op_text(parsed.op), unequal ? "IS NOT NULL" : "IS NULL", at(parsed.place)));
   }
   auto value = canonical_literal(type, literal);
-  if (value && cast_fits(type, literal.cast)) return value;
+  // `1.5::int` is 2 and `'1.5'::int` an error: only what the cast leaves as it is has one meaning.
+  const bool changed = is_whole(literal.cast) && !canonical_literal(literal.cast, literal);
+  if (value && !changed && cast_fits(type, literal.cast)) return value;
   const std::string cast = literal.cast == Type::other ? "" : fmt::format("::{}", type_name(literal.cast));
   return invalid(fmt::format("column {} ({}): `{}` can't take {}{}; it takes {}{}", operand.name,
                              operand.type_text, op_text(parsed.op), literal_for_message(literal), cast,

@@ -208,6 +208,22 @@ TEST(BindTest, Rule22_what_could_fail_over_a_row_is_refused) {
       << says(compare("title", Op::like, {string("a\\")}));
 }
 
+TEST(BindTest, a_cast_of_a_literal_must_leave_it_as_it_is) {
+  const auto says = [](const std::string& name, ParsedLiteral literal, Type cast) {
+    literal.cast = cast;
+    return fault(bind_things({"things", {"id"}, {compare(name, Op::eq, {literal})}}));
+  };
+  EXPECT_EQ(says("total", number("1.0"), Type::int4), "no error");
+  EXPECT_EQ(says("total", string("1.5"), Type::numeric), "no error");
+  EXPECT_EQ(says("label", string("a"), Type::text), "no error");
+  EXPECT_EQ(says("day", string("2026-01-31"), Type::date), "no error");
+  EXPECT_NE(says("total", number("1.5"), Type::int4), "no error");
+  EXPECT_NE(says("id", number("40000"), Type::int2), "no error");
+  EXPECT_NE(says("at", string("2026-01-31"), Type::date), "no error");
+  EXPECT_NE(says("ratio", string("0.1"), Type::float4), "no error");
+  EXPECT_NE(says("fixed", string("a"), Type::text), "no error");
+}
+
 TEST(BindTest, a_tree_is_bounded_in_depth_and_size) {
   ParsedCondition deep = compare("count", Op::eq, {number("1")});
   for (int i = 0; i < kDepthMax; ++i) deep = negated(std::move(deep));
