@@ -190,8 +190,9 @@ class QueryLanguageTest : public DatabaseTest {
     const std::string predicate = spell(tree, random_, true);
     const auto query = bound(predicate);
     if (!query) {
-      ASSERT_NE(refused_++, 200) << "many are refused, the last one: " << query.error().message << "\n"
-                                 << predicate;
+      ASSERT_LT(++refused_, 200 + static_cast<int>(pairs_ / 1'000))
+          << "many are refused, the last one: " << query.error().message << "\n"
+          << predicate;
       return;
     }
     if (std::string found = disagreement(tree); !found.empty()) {

@@ -176,7 +176,7 @@ std::string interval_text(Interval interval) {
 
 bool storable_interval(Interval interval) {
   constexpr std::int64_t kMonths = std::numeric_limits<std::int32_t>::max();
-  return interval.days / 30 < kMonths && interval.days / 30 > -kMonths;
+  return interval.days / 30 <= kMonths && interval.days / 30 >= 1 - kMonths;
 }
 
 }  // namespace tidegate::query
