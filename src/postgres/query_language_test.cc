@@ -227,7 +227,7 @@ class QueryLanguageTest : public DatabaseTest {
 
 TEST_F(QueryLanguageTest, Rule21And22EveryOperatorOnEveryTypeMeansWhatPostgresMeans) {
   SCOPED_TRACE("TIDEGATE_SEED=" + std::to_string(seed_));
-  const std::size_t wanted = is_long() ? 30 * kPairsMin : kPairsMin;
+  const std::size_t wanted = is_long() ? 15 * kPairsMin : kPairsMin;
   for (int round = 0; pairs_ < wanted; ++round) {
     std::vector<const Kind*> dealt;
     for (const Kind& kind : kinds()) dealt.push_back(&kind);
