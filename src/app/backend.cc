@@ -66,8 +66,12 @@ Status Matching::ready() const {
 
 // ---- backend ----
 
-Backend::Backend(Process process, std::vector<feed::ShardPort> shards, OnCatalogue on_catalogue)
-    : process_(process), shards_(std::move(shards)), on_catalogue_(std::move(on_catalogue)) {}
+Backend::Backend(Process process, std::vector<feed::ShardPort> shards, std::shared_ptr<Budget> memory,
+                 OnCatalogue on_catalogue)
+    : process_(process),
+      shards_(std::move(shards)),
+      memory_(std::move(memory)),
+      on_catalogue_(std::move(on_catalogue)) {}
 
 Backend::~Backend() {
   stop();
@@ -132,7 +136,7 @@ Status Backend::start() {
     if (Status read = start_catalogue(); !read) return read;
   }
   feed_ = std::make_unique<feed::Feed>(
-      feed::Parts{*log_, registry_.get(), source_.get(), process_.clock, process_.metrics, shards_, nullptr,
+      feed::Parts{*log_, registry_.get(), source_.get(), process_.clock, process_.metrics, shards_, memory_,
                   [this](const std::string& message) { process_.logger.warning(message); }},
       process_.settings.feed);
   if (Status started = feed_->start(); !started) return started;

@@ -57,7 +57,8 @@ class Matching {
 class Backend {
  public:
   using OnCatalogue = std::function<void(std::shared_ptr<const query::Catalogue>)>;
-  Backend(Process process, std::vector<feed::ShardPort> shards, OnCatalogue on_catalogue);
+  Backend(Process process, std::vector<feed::ShardPort> shards, std::shared_ptr<Budget> memory,
+          OnCatalogue on_catalogue);
   ~Backend();
   Backend(const Backend&) = delete;
   Backend& operator=(const Backend&) = delete;
@@ -80,6 +81,7 @@ class Backend {
 
   Process process_;
   std::vector<feed::ShardPort> shards_;
+  std::shared_ptr<Budget> memory_;
   OnCatalogue on_catalogue_;
   std::unique_ptr<source::Source> source_;
   std::unique_ptr<log::Log> log_;

@@ -29,11 +29,13 @@ Routes status_routes(Process process, std::function<Status()> ready) {
   return routes;
 }
 
-Gateway::Gateway(Process process, Routes extra_routes) : process_(process) {
+Gateway::Gateway(Process process, Routes extra_routes)
+    : process_(process), memory_(std::make_shared<Budget>(process.settings.memory_budget)) {
   Routes routes = status_routes(process, [this] { return ready(); });
   routes.merge(extra_routes);
   session::Parts parts{process.clock, process.metrics,
-                       [this](feed::Command command) { return post(std::move(command)); }, std::move(routes)};
+                       [this](feed::Command command) { return post(std::move(command)); }, std::move(routes),
+                       memory_};
   const config::Settings& settings = process.settings;
   edge_ = std::make_unique<session::Edge>(std::move(parts), settings.session, settings.hub, settings.auth,
                                           settings.policy);
@@ -62,8 +64,9 @@ Status Gateway::listen() {
 }
 
 Status Gateway::start_backend() {
-  auto backend = std::make_shared<Backend>(
-      process_, edge_->ports(), [this](auto catalogue) { edge_->set_catalogue(std::move(catalogue)); });
+  auto backend = std::make_shared<Backend>(process_, edge_->ports(), memory_, [this](auto catalogue) {
+    edge_->set_catalogue(std::move(catalogue));
+  });
   if (Status started = backend->start(); !started) return started;
   const std::unique_lock lock(mutex_);
   backend_ = std::move(backend);

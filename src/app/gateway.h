@@ -41,6 +41,7 @@ class Gateway {
   [[nodiscard]] Status ready() const;
 
   Process process_;
+  const std::shared_ptr<Budget> memory_;  // of this start's: what an earlier one left dies with its own
   mutable std::shared_mutex mutex_;
   std::shared_ptr<Backend> backend_;  // guarded by mutex_
   std::unique_ptr<session::Edge> edge_;

@@ -69,6 +69,7 @@ struct Settings {
   session::Options session;
   hub::Options hub;
   feed::Options feed;
+  std::size_t memory_budget = std::size_t{1} << 30;  ///< what is held for clients (rule 27)
   matcher::Options matcher;
   auth::Options auth;
   std::string auth_secret_file;

@@ -292,6 +292,11 @@ Section queries() {
       "Queries",
       {bytes("tail-bytes-max", kGateway, "Recent records kept for clients that come back or lag.",
              {1 << 20, kTerabyte}, [](auto& s) -> auto& { return s.feed.tail_bytes_max; }),
+       bytes("memory-budget", kGateway,
+             "What is held for clients in memory: tails, spools and what their connections alone hold. Above "
+             "it "
+             "slow clients are helped to less, and in the end cut.",
+             {16 << 20, kTerabyte}, [](auto& s) -> auto& { return s.memory_budget; }),
        bytes("replay-bytes-max", kServe, "What a resume may have read of the log's past, of one partition.",
              {0, kTerabyte}, [](auto& s) -> auto& { return s.feed.replay_bytes_max; }),
        bytes("history-bytes-max", kServe, "What was read of the log's past and is not delivered yet.",

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "feed/events.h"
+#include "feed/pins.h"
 
 namespace tidegate::feed {
 
@@ -36,6 +37,7 @@ struct Flight {
   std::uint64_t number = 0;
   FeedSeq after;
   Lsn visible;  ///< V
+  Pin pin;      ///< what came after it stays in the tail
 };
 
 /// A snapshot that was taken, for those who come soon.
@@ -121,6 +123,10 @@ struct Subscription {
   std::optional<protocol::Cursor> resuming;  ///< a pending one's
   FeedSeq reread_after;                      ///< of one that lags: what it asked for
   std::size_t reread_bytes = 0;              ///< since it was live
+
+  /// It has its snapshot and has not joined the live stream yet: what it lacks stays in the tail.
+  Pin pin;
+  int lost_races = 0;  ///< since it was live: snapshots whose continuation the tail lost all the same
 };
 
 }  // namespace tidegate::feed

@@ -71,6 +71,7 @@ void Channels::wait(Subscription& subscription, Steady now) {
   subscription.since = subscription.told = now;
   subscription.history.reset();
   subscription.rereading.reset();
+  subscription.pin = {};
   --subscription.channel->shard_subscribers[shard_of(subscription.id)];
   subscription.channel->pending.push_back(subscription.id);
 }

@@ -54,7 +54,10 @@ class Delivery::Gathering {
 
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
   [[nodiscard]] FeedSeq up_to() const { return up_to_; }
-  std::vector<FrameRun> runs() && { return std::move(runs_); }
+  std::vector<FrameRun> runs(const Tail& tail) && {
+    if (own_) tail.charge(*own_);
+    return std::move(runs_);
+  }
 
  private:
   const Encoding encoding_;
@@ -109,6 +112,12 @@ void Delivery::flush() {
     ports_[shard].post(Deliver{{batch, std::move(pending.frames)}}, sizeof(Event) + pending.bytes);
     fault_point("gateway.posted");
   }
+  post_evicted();
+}
+
+/// Rule 26. Where nobody but the tail held them, nobody is told.
+void Delivery::post_evicted() {
+  if (const auto up_to = tail_.take_evicted()) post_to_all(Evicted{*up_to});
 }
 
 Delivery::FrameAt Delivery::of_tail(const Channel& channel) const {
@@ -196,7 +205,11 @@ bool Delivery::catch_up(Subscription& subscription, FeedSeq after) {
   }
   if (answer.live) subscription.reread_bytes = 0;
   const std::size_t bytes = gathering.bytes();
-  answer.runs = std::move(gathering).runs();
+  answer.runs = std::move(gathering).runs(tail_);
+  if (answer.live) {
+    subscription.pin = {};
+    subscription.lost_races = 0;
+  }
   ports_[shard_of(subscription.id)].post(std::move(answer), sizeof(Event) + bytes);
   return true;
 }

@@ -32,8 +32,9 @@ class Delivery {
   /// A record of this channel: encodes it, enters it into the tail and notes which shards want it. False, and
   /// nothing done, where somebody wants text and the value is no diff.
   [[nodiscard]] bool add(Channel& channel, Frame frame, std::string_view payload);
-  /// Posts what was added.
+  /// Posts what was added, and what the tail let go of for it.
   void flush();
+  void post_evicted();
 
   /// Posts the next part of what came after `after`. False where the tail has lost it (or it can't be shown
   /// as text).

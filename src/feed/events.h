@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/budget.h"
 #include "base/fence.h"
 #include "base/ids.h"
 #include "feed/spool.h"
@@ -53,7 +54,9 @@ struct Frame {
 /// tail.
 struct FrameBatch {
   std::string bytes;
-  std::vector<Frame> frames;
+  std::vector<Frame> frames;  ///< in the order of their bytes
+  std::uint64_t number = 0;   ///< the tail's, rising; 0: the tail has it not
+  Charge charge;              ///< what it holds of the process's memory
 };
 
 /// Some frames of a batch (indices, rising).
@@ -154,12 +157,25 @@ struct Waiting {
   std::string_view what;  ///< `registration` or `visibility`
 };
 
+/// The tail has let go of its batches up to this number: whoever still holds frames of them becomes a place
+/// (rule 26).
+struct Evicted {
+  std::uint64_t up_to = 0;
+};
+
+/// The process holds more than it may (rule 27): all frames become places or, where that was not enough, the
+/// shard's largest debtor is cut.
+struct Relieve {
+  bool cut = false;
+};
+
 /// Nothing has come from upstream since then, or (absent) it has again.
 struct Stale {
   std::optional<std::int64_t> since_unix_ms;
 };
 
-using Event = std::variant<Accepted, SnapshotReady, CaughtUp, Deliver, Passed, Refused, Waiting, Stale>;
+using Event = std::variant<Accepted, SnapshotReady, CaughtUp, Deliver, Passed, Refused, Waiting, Evicted,
+                           Relieve, Stale>;
 
 /// How the feed reaches one shard. `post` is called on the feed's thread; `backlog_bytes` says what was
 /// posted and not yet handled, and the feed reads no further while any shard's is above its limit.

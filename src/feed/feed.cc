@@ -12,6 +12,7 @@
 #include "feed/control.h"
 #include "feed/managed.h"
 #include "feed/pass_through.h"
+#include "feed/pressure.h"
 
 namespace tidegate::feed {
 namespace {
@@ -41,9 +42,10 @@ class Feed::State {
         options_(options),
         probe_(parts_.metrics),
         channels_(parts_.shards.size()),
-        tail_(options_.tail_bytes_max, channels_),
+        tail_(options_.tail_bytes_max, channels_, parts_.memory),
         delivery_(parts_.shards, tail_, probe_, options_,
                   parts_.registry == nullptr ? 1 : parts_.log.partitions()),
+        pressure_(parts_.memory, channels_, tail_, delivery_, probe_),
         commands_(options_.commands_bytes_max),
         snapshots_(kResultsMax),
         replays_(kResultsMax),
@@ -93,6 +95,7 @@ class Feed::State {
   Channels channels_;
   Tail tail_;
   Delivery delivery_;
+  Pressure pressure_;
   Mailbox<Command> commands_;
   Mailbox<SnapshotResult> snapshots_;
   Mailbox<ReplayResult> replays_;
@@ -160,7 +163,7 @@ Status Feed::State::start_managed(const std::vector<log::Start>& ends) {
   });
   managed_ = std::make_unique<Managed>(Managed::Parts{channels_, tail_, delivery_, *control_, *pool_,
                                                       *reread_, probe_, parts_.clock, options_,
-                                                      parts_.log.partitions(), parts_.warn});
+                                                      parts_.log.partitions(), pressure_, parts_.warn});
   if (auto status = control_->start(kControlTimeout); !status) return status;
   return check_database();
 }
@@ -310,6 +313,8 @@ void Feed::State::on_time() {
   const Steady now = parts_.clock.steady();
   if (now - ticked_ < kTick) return;
   ticked_ = now;
+  pressure_.round();
+  if (parts_.memory) probe_.memory_bytes(parts_.memory->used());
   if (managed_) {
     managed_->on_time();
   } else {

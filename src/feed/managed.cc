@@ -14,6 +14,8 @@ using protocol::ErrorCode;
 namespace {
 
 constexpr std::int64_t kRetryMs = 1'000;
+constexpr int kRaces = 2;  // a snapshot against the tail: a second loss is the last
+constexpr const char* kTooFast = "changes come faster than a snapshot can be taken";
 
 const char* unspooled_text(Unspooled why) {
   switch (why) {
@@ -160,12 +162,16 @@ void Managed::start_flight(Channel& channel) {
     return subscription == nullptr || !subscription->pending;
   });
   if (channel.pending.empty()) return;
+  if (parts_.relief.refuses_snapshots()) {
+    parts_.probe.relieved(Relief::refused);
+    return refuse_pending(channel, ErrorCode::unavailable, "this gateway is short of memory", kRetryMs);
+  }
   const Lsn v = *visible(channel);
   const FeedSeq after = Tail::before_lsn(channel, v, parts_.delivery.now(channel));
   const std::size_t next = Tail::first_after(channel, after);
   const Offset offset = next < channel.entries.size() ? Offset(channel.entries[next].offset.value() - 1)
                                                       : partition(channel.partition).read;
-  channel.flight = Flight{++last_flight_, after, v};
+  channel.flight = Flight{++last_flight_, after, v, parts_.tail.pin(channel, after)};
   parts_.pool.start(
       {last_flight_,
        channel.id,
@@ -185,9 +191,8 @@ void Managed::on_snapshot(SnapshotResult result) {
   }
   if (flight.after < channel->complete_since) {  // rule 19: the tail has lost what the snapshot lacks
     parts_.probe.snapshot_raced();
-    if (++channel->lost_races < 2) return advance(*channel);
-    return refuse_pending(*channel, ErrorCode::unavailable,
-                          "changes come faster than a snapshot can be taken", kRetryMs);
+    if (++channel->lost_races < kRaces) return advance(*channel);
+    return refuse_pending(*channel, ErrorCode::unavailable, kTooFast, kRetryMs);
   }
   parts_.probe.snapshot_taken();
   warned_.clear();
@@ -229,6 +234,7 @@ void Managed::serve(Channel& channel, const std::vector<SubscriptionId>& waiting
     accept(*subscription);
     parts_.probe.rows_after(parts_.clock.steady() - subscription->since);
     Channels::place(*subscription);
+    subscription->pin = parts_.tail.pin(channel, taken.after);
     served.push_back(id);
   }
   channel.resetting = false;
@@ -249,6 +255,17 @@ void Managed::refuse_pending(Channel& channel, ErrorCode code, const std::string
     parts_.delivery.post(id, Refused{id, code, message, retry_ms, false});
     parts_.channels.unsubscribe(*subscription, parts_.clock.steady());
   }
+}
+
+/// Rule 20: one that has not joined since its snapshot has lost a race, and takes part in two of them. True
+/// where that was the last.
+bool Managed::lost_race(Subscription& subscription) {
+  if (!subscription.pin || ++subscription.lost_races < kRaces) return false;
+  parts_.probe.snapshot_raced();
+  parts_.delivery.post(subscription.id,
+                       Refused{subscription.id, ErrorCode::unavailable, kTooFast, kRetryMs, false});
+  parts_.channels.unsubscribe(subscription, parts_.clock.steady());
+  return true;
 }
 
 // ---- subscriptions ----

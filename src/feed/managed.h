@@ -15,6 +15,7 @@
 #include "feed/control.h"
 #include "feed/delivery.h"
 #include "feed/history.h"
+#include "feed/pressure.h"
 #include "feed/probe.h"
 #include "feed/snapshot_pool.h"
 #include "feed/values.h"
@@ -47,6 +48,7 @@ class Managed {
     Clock& clock;
     const Options& options;
     std::int32_t partitions;
+    const Pressure& relief;
     std::function<void(const std::string&)> warn = nullptr;
   };
   explicit Managed(Parts parts);
@@ -93,6 +95,7 @@ class Managed {
   void advance(Channel& channel);
   void serve(Channel& channel, const std::vector<SubscriptionId>& waiting, const Taken& taken);
   void start_flight(Channel& channel);
+  bool lost_race(Subscription& subscription);
   void snapshot_failed(Channel& channel, const SnapshotResult& result);
   void refuse_pending(Channel& channel, protocol::ErrorCode code, const std::string& message,
                       std::optional<std::int64_t> retry_ms);

@@ -152,10 +152,12 @@ void Managed::give_up(Subscription& subscription, Refusal reason) {
 }
 
 void Managed::give_up_lagging(Subscription& subscription, Refusal reason) {
+  Channel& channel = *subscription.channel;
   parts_.probe.lag_refused(reason);
+  if (lost_race(subscription)) return;
   parts_.probe.reset(Reset::tail_lost);
   begin_anew(subscription);
-  advance(*subscription.channel);
+  advance(channel);
 }
 
 void Managed::on_late_rereads(Steady now) {

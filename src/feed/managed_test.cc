@@ -377,29 +377,6 @@ TEST(FeedStartTest, rule_29_a_gateway_of_another_database_does_not_start) {
   EXPECT_NE(status.error().message.find("another"), std::string::npos);
 }
 
-TEST(FeedTailTest, rule_19_a_snapshot_that_the_tail_does_not_reach_back_to_is_taken_again_and_then_refused) {
-  Options options;
-  options.tail_bytes_max = 4'000;
-  Stage stage(true, options);
-  stage.start();
-  const auto query = query_for(1);
-  const std::string key = "t/things/1";
-  Follower& follower = stage.subscribe(key, query);
-  stage.active(key, *query, kActivation, 100);
-  stage.progress(100, 100);
-  std::uint64_t lsn = 100;
-  for (int race = 1; race <= 2; ++race) {
-    stage.source.wait_begun(race);
-    for (int i = 0; i < 10; ++i) stage.diff(key, ++lsn, std::string(1'000, 'x'));
-    stage.settle(lsn, lsn);
-    stage.source.release({.fence = {Lsn(lsn), std::nullopt}});
-  }
-  stage.until([&] { return follower.refused.has_value(); });
-  EXPECT_EQ(follower.refused->code, protocol::ErrorCode::unavailable);
-  EXPECT_TRUE(follower.refused->retry_ms.has_value());
-  EXPECT_TRUE(follower.snapshots.empty());
-}
-
 TEST(FeedTailTest, who_lags_behind_the_tail_and_what_may_be_read_of_the_log_gets_a_fresh_snapshot) {
   Options options;
   options.tail_bytes_max = 4'000;
@@ -415,81 +392,14 @@ TEST(FeedTailTest, who_lags_behind_the_tail_and_what_may_be_read_of_the_log_gets
   stage.until_live(follower);
   follower.live = false;  // its outbox is full
   std::uint64_t lsn = 100;
-  for (int i = 0; i < 10; ++i) stage.diff(key, ++lsn, std::string(1'000, 'x'));
-  stage.settle(lsn, lsn);
+  for (int i = 0; i < 10; ++i) {
+    stage.diff(key, ++lsn, std::string(1'000, 'x'));
+    stage.settle(lsn, lsn);
+  }
   stage.catch_up(follower);
   stage.source.release({.fence = {Lsn(lsn), std::nullopt}});
   stage.until([&] { return follower.snapshots.size() == 2 && follower.live; });
   EXPECT_EQ(follower.unsolicited, 1);
-}
-
-class SpoolingTest : public ::testing::Test {
- protected:
-  /// A snapshot of about 100 kB begins.
-  void begin(const Options& options) {
-    stage.emplace(true, options);
-    stage->start();
-    const auto query = query_for(1);
-    follower = &stage->subscribe("t/things/1", query);
-    stage->active("t/things/1", *query, 0xabc, 100);
-    stage->progress(100, 100);
-    stage->source.wait_begun(1);
-  }
-  void end() {
-    ScriptedSource::Answer answer{.fence = {Lsn(100), std::nullopt}};
-    for (int i = 0; i < 100; ++i) answer.rows.push_back(thing(i, std::string(1'000, 'x')));
-    stage->source.release(std::move(answer));
-  }
-  void expect_unavailable(const std::string& reason) {
-    stage->until([&] { return follower->refused.has_value(); });
-    EXPECT_EQ(follower->refused->code, protocol::ErrorCode::unavailable);
-    EXPECT_TRUE(follower->refused->retry_ms.has_value());
-    EXPECT_TRUE(stage->has_metric("tidegate_feed_snapshots_unspooled_total{reason=\"" + reason + "\"} 1"));
-  }
-  std::optional<Stage> stage;
-  Follower* follower = nullptr;
-};
-
-TEST_F(SpoolingTest, rule_20_a_snapshot_above_the_bound_is_served_out_of_its_file) {
-  begin({.spool_memory_bytes = 25'000, .snapshot_part_bytes = 10'000});
-  end();
-  stage->until_live(*follower);
-  const Spool& spool = *follower->snapshots.at(0).spool;
-  EXPECT_GE(spool.parts(), 10u);
-  EXPECT_LE(spool.memory_bytes(), 25'000u);
-  std::string rows;
-  for (std::size_t part = 0; part < spool.parts(); ++part) {
-    if (const auto held = spool.in_memory(part)) {
-      rows += *held;
-    } else {
-      ASSERT_TRUE(spool.read(part, rows).ok());
-    }
-  }
-  std::size_t titles = 0;
-  for (std::size_t at = 0; (at = rows.find("xxx\"", at)) != std::string::npos; ++at) ++titles;
-  EXPECT_EQ(titles, 100u);
-}
-
-TEST_F(SpoolingTest, rule_20_beyond_the_budget_of_all_files_a_snapshot_is_unavailable) {
-  begin({.spool_memory_bytes = 0, .spool_bytes_max = 50'000, .snapshot_part_bytes = 10'000});
-  end();
-  expect_unavailable("budget");
-}
-
-TEST_F(SpoolingTest, rule_20_a_snapshot_that_is_read_for_a_minute_is_given_up) {
-  begin({});
-  stage->clock.advance(std::chrono::seconds(60));
-  end();
-  expect_unavailable("late");
-}
-
-TEST(FeedStartTest, rule_20_a_directory_for_spools_that_is_not_there_is_named_at_the_start) {
-  Stage stage(true);
-  Feed feed({stage.log, &stage.registry, &stage.source, stage.clock, stage.metrics, {stage.shard.port()}},
-            {.spool_directory = "/no/such/directory"});
-  const Status status = feed.start();
-  ASSERT_FALSE(status.ok());
-  EXPECT_NE(status.error().message.find("/no/such/directory"), std::string::npos);
 }
 
 TEST(FeedTailTest, rule_27_reading_pauses_while_a_shard_cant_keep_up) {

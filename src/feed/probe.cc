@@ -13,6 +13,8 @@ constexpr std::array<const char*, kResets> kResetNames = {
 
 /// Milliseconds.
 const std::vector<double> kWaits = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1'000, 5'000, 30'000};
+constexpr std::array<const char*, kReliefs> kReliefNames = {"tails", "places", "spools", "refused",
+                                                            "debtors"};
 constexpr std::array<const char*, kUnspooled> kUnspooledNames = {"too_large", "late", "budget", "disk"};
 
 constexpr std::array<const char*, kHelds> kHeldNames = {"nothing", "tail", "log"};
@@ -30,6 +32,8 @@ Probe::Probe(metrics::Registry& r)
           r.counter("tidegate_feed_deliveries_total", "Frames posted to shards that have subscribers.")),
       channels_(r.gauge("tidegate_feed_channels", "Queries that this gateway follows.")),
       tail_bytes_(r.gauge("tidegate_feed_tail_bytes", "Bytes held by the tails.")),
+      memory_(
+          r.gauge("tidegate_memory_bytes", "Bytes held for clients: batches, spools, copies in outboxes.")),
       taken_(r.counter("tidegate_feed_snapshots_total", "Snapshots taken.")),
       reused_(
           r.counter("tidegate_feed_snapshots_reused_total", "Subscriptions served by a recent snapshot.")),
@@ -71,6 +75,10 @@ Probe::Probe(metrics::Registry& r)
     lags_refused_[i] =
         &r.counter("tidegate_feed_catch_ups_refused_total",
                    "Lagging subscriptions that the log could not help.", {{"reason", kRefusalNames[i]}});
+  }
+  for (int i = 0; i < kReliefs; ++i) {
+    reliefs_[i] = &r.counter("tidegate_memory_relief_total", "Steps taken because too much was held.",
+                             {{"step", kReliefNames[i]}});
   }
   for (int i = 0; i < kDrops; ++i) {
     drops_[i] =

@@ -57,6 +57,16 @@ inline constexpr int kRefusals = 10;
 enum class Held : std::uint8_t { nothing, tail, log };
 inline constexpr int kHelds = 3;
 
+/// What is given up under pressure (rule 27), in this order.
+enum class Relief : std::uint8_t {
+  tails,    ///< the oldest batches, pinned or not; outboxes that point into them become places
+  places,   ///< all outboxes become places
+  spools,   ///< those that are kept for who might come; new ones are not in memory
+  refused,  ///< new snapshots
+  debtors,  ///< who owes most is cut
+};
+inline constexpr int kReliefs = 5;
+
 /// The feed's metrics, as events. Any thread.
 class Probe {
  public:
@@ -88,6 +98,8 @@ class Probe {
   }
   void history_bytes(std::size_t bytes) { history_bytes_.set(static_cast<std::int64_t>(bytes)); }
   void replay_refused() { replay_refused_.add(); }
+  void relieved(Relief step) { reliefs_[static_cast<std::size_t>(step)]->add(); }
+  void memory_bytes(std::size_t bytes) { memory_.set(static_cast<std::int64_t>(bytes)); }
   void reset(Reset reason) { resets_[static_cast<std::size_t>(reason)]->add(); }
   void undecodable() { undecodable_.add(); }
   void command_refused() { refused_.add(); }
@@ -101,6 +113,7 @@ class Probe {
   metrics::Counter& deliveries_;
   metrics::Gauge& channels_;
   metrics::Gauge& tail_bytes_;
+  metrics::Gauge& memory_;
   metrics::Counter& taken_;
   metrics::Counter& reused_;
   metrics::Counter& failed_;
@@ -123,6 +136,7 @@ class Probe {
   std::array<metrics::Counter*, kHelds> held_{};
   std::array<metrics::Counter*, kRefusals> resumes_refused_{};
   std::array<metrics::Counter*, kRefusals> lags_refused_{};
+  std::array<metrics::Counter*, kReliefs> reliefs_{};
   std::array<metrics::Counter*, kDrops> drops_{};
   std::array<metrics::Counter*, kResets> resets_{};
 };

@@ -26,10 +26,28 @@ std::shared_ptr<const FrameBatch> Tail::close() {
   if (!building_) return nullptr;
   std::shared_ptr<FrameBatch> closed = std::move(building_);
   building_ = nullptr;
+  closed->number = first_ + ring_.size();
+  charge(*closed);
   bytes_ += bytes_of(*closed);
   ring_.push_back(closed);
-  while (bytes_ > bytes_max_ && !ring_.empty()) evict();
+  while (bytes_ > bytes_max_ && ring_.size() > 1 && first_ < pins_->lowest()) evict();
   return closed;
+}
+
+std::size_t Tail::relieve(std::size_t bytes) {
+  const std::size_t before = bytes_;
+  while (before - bytes_ < bytes && !ring_.empty()) evict();
+  return before - bytes_;
+}
+
+Pin Tail::pin(const Channel& channel, FeedSeq after) const {
+  const std::size_t next = first_after(channel, after);
+  return {pins_, next < channel.entries.size() ? channel.entries[next].batch : first_ + ring_.size()};
+}
+
+void Tail::charge(FrameBatch& batch) const {
+  batch.charge = Charge(memory_);
+  batch.charge.set(bytes_of(batch));
 }
 
 void Tail::evict() {
@@ -45,6 +63,7 @@ void Tail::evict() {
     channel->complete_lsn = std::max(channel->complete_lsn.value_or(frame.lsn), frame.lsn);
   }
   bytes_ -= bytes_of(oldest);
+  if (ring_.front().use_count() > 1) evicted_ = first_;
   ring_.pop_front();
   ++first_;
 }

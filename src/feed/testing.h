@@ -181,6 +181,7 @@ struct Follower {
   bool lagging = false;
   bool live = false;
   int unsolicited = 0;
+  bool stalls = false;  ///< does not ask by itself for what comes after its snapshot
   int waiting = 0;
   int chunks = 0;
 };
@@ -209,8 +210,9 @@ class Stage {
   registry::EpochBound bound() const { return {epoch, {"system", 1, "shop"}, "slot", log.partitions()}; }
 
   void start() {
-    Parts parts{log,           managed_ ? &registry : nullptr, managed_ ? &source : nullptr, clock, metrics,
-                {shard.port()}};
+    Parts parts{
+        log,   managed_ ? &registry : nullptr, managed_ ? &source : nullptr, clock, metrics, {shard.port()},
+        memory};
     feed = std::make_unique<Feed>(std::move(parts), options_);
     ASSERT_TRUE(feed->start().ok());
     thread_ = std::thread([this] { EXPECT_TRUE(feed->run().ok()); });
@@ -331,6 +333,7 @@ class Stage {
   log::MemoryLog log;
   registry::DirectRegistry registry;
   ScriptedSource source;
+  std::shared_ptr<Budget> memory;  ///< set before the start
   ManualClock clock;
   metrics::Registry metrics;
   TestShard shard;
@@ -338,8 +341,12 @@ class Stage {
   Epoch epoch{77};
   Generation generation{1};
   std::vector<Stale> stale;
+  std::vector<Evicted> evicted;
+  std::vector<Relieve> relieved;
   std::vector<Follower*> last_snapshot;  ///< whom the last SnapshotReady was for
   int delivers = 0;
+  bool hold = false;  ///< what is delivered is kept, as in an outbox
+  std::vector<FrameRun> held;
 
  private:
   void take(Follower& follower, const FrameRun& run) {
@@ -385,7 +392,7 @@ class Stage {
       follower.got.clear();
       follower.place = follower.whole = event.after;
       follower.floor = event.floor;
-      catch_up(follower);
+      if (!follower.stalls) catch_up(follower);
     }
   }
   void on(const CaughtUp& event) {
@@ -401,6 +408,7 @@ class Stage {
   }
   void on(const Deliver& event) {
     ++delivers;
+    if (hold) held.push_back(event.run);
     for (auto& [id, follower] : followers_) {
       if (follower.live) take(follower, event.run);
     }
@@ -410,6 +418,8 @@ class Stage {
   void on(const Waiting& event) {
     if (event.subscription != SubscriptionId()) ++followers_.at(event.subscription).waiting;
   }
+  void on(const Evicted& event) { evicted.push_back(event); }
+  void on(const Relieve& event) { relieved.push_back(event); }
   void on(const Stale& event) { stale.push_back(event); }
 
   Options options_;

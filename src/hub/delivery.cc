@@ -38,6 +38,8 @@ void Hub::State::on(const feed::Accepted& event) {
     subscription->phase = next_phase(subscription->phase, Trigger::reset);
     subscription->spool.reset();
     unlist_unfinished(*subscription);
+    answered(*subscription);
+    proceed(session);
   }
   if (!event.resumed) return;
   subscription->place.start_at_cursor(event.after, event.floor, event.fence);
@@ -59,7 +61,7 @@ void Hub::State::on(const feed::SnapshotReady& event) {
     subscription->place.start_at_snapshot(event.after, event.fence, event.floor);
     subscription->spool = event.spool;
     subscription->next_part = 0;
-    subscription->asked = false;
+    answered(*subscription);
     probe_.snapshot_started();
     list_unfinished(*subscription);
     proceed(*subscription);
@@ -70,9 +72,12 @@ void Hub::State::on(const feed::CaughtUp& event) {
   owner_.check();
   Subscription* subscription = find(event.subscription);
   if (subscription == nullptr) return;
-  subscription->asked = false;
+  Session& session = subscription->session;
+  answered(*subscription);
   if (subscription->phase != Phase::lagging)
     return;  // a snapshot came in between: it asks again when that is written
+  // Asked before its place went back.
+  if (event.after != subscription->place.offered()) return proceed(session);
   Tally tally;
   for (const feed::FrameRun& run : event.runs) {
     const HeldReference held(run.batch);
@@ -82,11 +87,8 @@ void Hub::State::on(const feed::CaughtUp& event) {
   }
   count(tally);
   subscription->place.advance(event.up_to);
-  if (event.live) {
-    go_live(*subscription);
-  } else {
-    proceed(*subscription);
-  }
+  if (event.live) go_live(*subscription);
+  proceed(session);
 }
 
 void Hub::State::on(const feed::Deliver& event) {
@@ -132,18 +134,25 @@ void Hub::State::push(Subscription& subscription, const feed::FrameBatch& batch,
                       Held& held) {
   Session& session = subscription.session;
   const std::string_view bytes = bytes_of(batch, frame.slices[slice_index(subscription.encoding)]);
+  Piece mark{Piece::Kind::frame, subscription.id};
   if (subscription.diff_head.empty()) {
-    session.outbox.push_shared(held, bytes);
+    session.outbox.push_shared(held, bytes, mark);
   } else if (!bytes.empty()) {
     // While the filter is on the cursor must carry it, so the tail's shared one won't do.
-    const auto& filter = subscription.place.filter();
-    const bool own = filter && subscription.encoding == protocol::Encoding::json;
-    const std::string spliced = own ? protocol::splice_fence(bytes, *filter) : std::string();
+    const Fence* filter = subscription.place.filter();
+    std::string own;
+    std::size_t shared = 0;
+    if (filter != nullptr && subscription.encoding == protocol::Encoding::json) {
+      own = protocol::splice_fence(bytes, *filter);
+      own.pop_back();
+      shared = bytes.size() - 1;  // the last byte is shared all the same: it says which frame this is
+    }
     std::string start;
     protocol::append_frame_header(start, protocol::Opcode::text,
-                                  subscription.diff_head.size() + (own ? spliced : bytes).size());
-    session.outbox.push(start + subscription.diff_head + spliced);
-    if (!own) session.outbox.push_shared(held, bytes);
+                                  subscription.diff_head.size() + own.size() + bytes.size() - shared);
+    session.outbox.push(start + subscription.diff_head + own, mark);
+    mark.begins = false;
+    session.outbox.push_shared(held, bytes.substr(shared), mark);
   }
   mark_dirty(session);
 }
@@ -170,11 +179,11 @@ void Hub::State::go_live(Subscription& subscription) {
   subscription.phase = next_phase(subscription.phase, Trigger::caught_up);
   unlist_unfinished(subscription);
   probe_.caught_up();
-  if (!subscription.place.filter()) return;
+  if (!subscription.place.has_fence()) return;
   // Everything that the stream had passed when the feed said `live` has been offered.
   Stream& stream = streams_[subscription.partition];
   if (stream.known) subscription.place.passed(stream.passed.lsn);
-  if (subscription.place.filter()) stream.filtering.push_back(subscription.id);
+  stream.filtering.push_back(subscription.id);
 }
 
 void Hub::State::on(const feed::Passed& event) {
@@ -184,10 +193,12 @@ void Hub::State::on(const feed::Passed& event) {
   stream.known = true;
   std::erase_if(stream.filtering, [&](SubscriptionId id) {
     Subscription* subscription = find(id);
-    if (subscription == nullptr || !subscription->place.filter()) return true;
+    if (subscription == nullptr || !subscription->place.has_fence()) return true;
     if (subscription->phase != Phase::live) return true;  // listed again when it is live again
     subscription->place.passed(event.lsn);
-    return !subscription->place.filter();
+    // As long as frames that it let through may be taken back, it may be needed again.
+    if (subscription->session.outbox.empty()) subscription->place.written();
+    return !subscription->place.has_fence();
   });
 }
 
@@ -199,7 +210,9 @@ void Hub::State::on(const feed::Refused& event) {
   for (const std::string& name : std::vector<std::string>(subscription->names)) {
     send_error(session, event.code, event.message, name, event.retry_ms);
   }
-  if (!event.keeps) forget(*subscription, false);
+  if (event.keeps) return;
+  forget(*subscription, false);
+  proceed(session);
 }
 
 void Hub::State::on(const feed::Waiting& event) {
@@ -221,6 +234,7 @@ void Hub::State::on(const feed::Stale& event) {
 void Hub::State::tick() {
   owner_.check();
   tell_again();
+  give_back_evicted();
   const Steady now = clock_.steady();
   while (!progress_due_.empty() && progress_due_.front().first <= now) {
     const SessionId id = progress_due_.front().second;
@@ -245,7 +259,10 @@ void Hub::State::send_progress(Session& session) {
     epoch = stream.passed.epoch;
     positions.push_back({partition, stream.passed.offset, stream.passed.lsn});
   }
-  if (!positions.empty()) send(session, protocol::progress_message(epoch, positions));
+  if (positions.empty()) return;
+  session.outbox.push(protocol::text_frame(protocol::progress_message(epoch, positions)),
+                      {Piece::Kind::position, {}});
+  mark_dirty(session);
 }
 
 }  // namespace tidegate::hub

@@ -4,8 +4,10 @@
 
 namespace tidegate::hub {
 
-Hub::Hub(std::uint16_t shard, Options options, ToFeed to_feed, Clock& clock, metrics::Registry& metrics)
-    : state_(std::make_unique<State>(shard, options, std::move(to_feed), clock, metrics)) {}
+Hub::Hub(std::uint16_t shard, Options options, ToFeed to_feed, Clock& clock, metrics::Registry& metrics,
+         std::shared_ptr<Budget> memory)
+    : state_(std::make_unique<State>(shard, options, std::move(to_feed), clock, metrics, std::move(memory))) {
+}
 Hub::~Hub() = default;
 
 SessionId Hub::open(SessionTraits traits) {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/budget.h"
 #include "base/clock.h"
 #include "feed/events.h"
 #include "hub/options.h"
@@ -40,7 +41,9 @@ struct SubscribeRequest {
 class Hub {
  public:
   using ToFeed = std::function<bool(feed::Command)>;
-  Hub(std::uint16_t shard, Options options, ToFeed to_feed, Clock& clock, metrics::Registry& metrics);
+  /// `memory`: what the process may hold for its clients; null: nobody counts.
+  Hub(std::uint16_t shard, Options options, ToFeed to_feed, Clock& clock, metrics::Registry& metrics,
+      std::shared_ptr<Budget> memory = nullptr);
   ~Hub();
   Hub(const Hub&) = delete;
   Hub& operator=(const Hub&) = delete;

@@ -10,6 +10,10 @@ namespace {
 constexpr std::int64_t kRetryMs =
     1'000;  // the feed's box is full: it empties in milliseconds once it reads again
 
+/// Answers that may come at once for one session, however many of its subscriptions lag: what they bring has
+/// room in its outbox.
+constexpr int kQuestions = 4;
+
 template <class T>
 void erase_unordered(std::vector<T>& list, const T& item) {
   const auto place = std::find(list.begin(), list.end(), item);
@@ -25,15 +29,20 @@ bool is_text(protocol::Encoding encoding) {
 }  // namespace
 
 Hub::State::State(std::uint16_t shard, Options options, ToFeed to_feed, Clock& clock,
-                  metrics::Registry& metrics)
-    : shard_(shard), options_(options), to_feed_(std::move(to_feed)), clock_(clock), probe_(metrics) {}
+                  metrics::Registry& metrics, std::shared_ptr<Budget> memory)
+    : shard_(shard),
+      options_(options),
+      to_feed_(std::move(to_feed)),
+      clock_(clock),
+      memory_(std::move(memory)),
+      probe_(metrics) {}
 
 // ---- sessions ----
 
 SessionId Hub::State::open(SessionTraits traits) {
   owner_.check();
   const SessionId id(++last_session_);
-  sessions_.emplace(id, std::make_unique<Session>(id, traits));
+  sessions_.emplace(id, std::make_unique<Session>(id, traits, memory_));
   if (traits.v1) progress_due_.emplace_back(clock_.steady() + options_.progress_interval, id);
   return id;
 }
@@ -42,7 +51,7 @@ void Hub::State::close(SessionId id) {
   owner_.check();
   Session& closing = session(id);
   while (!closing.by_name.empty()) forget(*closing.by_name.begin()->second, true);
-  tell_outbox_bytes(closing, 0);
+  probe_.outbox_bytes(-static_cast<std::int64_t>(closing.outbox_bytes_told));
   sessions_.erase(id);
 }
 
@@ -53,18 +62,16 @@ Session& Hub::State::session(SessionId id) {
 }
 
 void Hub::State::mark_dirty(Session& session) {
-  if (!session.debtor && session.outbox.bytes() > options_.outbox_bytes_hard) {
-    session.debtor = true;
-    debtors_.push_back(session.id);
-    probe_.debtor();
-  }
+  if (!session.debtor && session.outbox.control_bytes() > options_.outbox_bytes_hard) cut(session);
   if (session.dirty) return;
   session.dirty = true;
   dirty_.push_back(session.id);
 }
 
 /// Once a session and batch, not once a frame.
-void Hub::State::tell_outbox_bytes(Session& session, std::size_t bytes) {
+void Hub::State::tell_outbox_bytes(Session& session) {
+  const std::size_t bytes = session.outbox.bytes();
+  session.copies.set(session.outbox.own_bytes());
   probe_.outbox_bytes(static_cast<std::int64_t>(bytes) -
                       static_cast<std::int64_t>(session.outbox_bytes_told));
   session.outbox_bytes_told = bytes;
@@ -77,7 +84,8 @@ std::vector<SessionId> Hub::State::take_dirty() {
     const auto found = sessions_.find(id);
     if (found == sessions_.end()) return true;
     found->second->dirty = false;
-    tell_outbox_bytes(*found->second, found->second->outbox.bytes());
+    tell_outbox_bytes(*found->second);
+    list_holding(*found->second);
     return false;
   });
   return taken;
@@ -173,6 +181,7 @@ void Hub::State::unsubscribe(Session& session, std::string_view name) {
     }
   }
   if (session.traits.v1) send(session, protocol::unsubscribed_message(name));
+  proceed(session);
 }
 
 /// The others go on. A snapshot whose parts came under this name begins again under the next.
@@ -186,6 +195,7 @@ void Hub::State::forget(Subscription& subscription, bool tell_feed) {
   Session& session = subscription.session;
   for (const std::string& name : subscription.names) session.by_name.erase(name);
   unlist_unfinished(subscription);
+  answered(subscription);
   leave_channel(subscription);
   if (tell_feed) tell(feed::UnsubscribeCommand{subscription.id});
   probe_.unsubscribed();
@@ -220,7 +230,11 @@ void Hub::State::unlist_unfinished(Subscription& subscription) {
 
 void Hub::State::written(Session& session) {
   owner_.check();
-  tell_outbox_bytes(session, session.outbox.bytes());
+  tell_outbox_bytes(session);
+  proceed(session);
+}
+
+void Hub::State::proceed(Session& session) {
   if (session.unfinished.empty() || session.outbox.bytes() > options_.outbox_bytes_low) return;
   std::vector<SubscriptionId> waiting;  // proceeding may shorten the list
   for (const Subscription* subscription : session.unfinished) waiting.push_back(subscription->id);
@@ -242,7 +256,7 @@ void Hub::State::write_snapshot(Subscription& subscription) {
   const std::string head = protocol::message_head("snapshot", subscription.names.front());
   const HeldReference held(spool);
   while (subscription.next_part < spool->parts() && session.outbox.bytes() <= options_.outbox_bytes_max) {
-    if (!write_part(session, *spool, subscription.next_part, head, held.get())) return lose(subscription);
+    if (!write_part(subscription, *spool, head, held.get())) return lose(subscription);
     ++subscription.next_part;
   }
   mark_dirty(session);
@@ -254,18 +268,22 @@ void Hub::State::write_snapshot(Subscription& subscription) {
 
 /// Out of memory by reference; out of the spool's file as a copy, of which there are never more than the
 /// outbox has room for.
-bool Hub::State::write_part(Session& session, const feed::Spool& spool, std::size_t part,
+bool Hub::State::write_part(const Subscription& subscription, const feed::Spool& spool,
                             const std::string& head, Held& held) {
+  Session& session = subscription.session;
+  const std::size_t part = subscription.next_part;
+  Piece mark{Piece::Kind::part, subscription.id};
   if (const auto tail = spool.in_memory(part)) {
     std::string start;
     protocol::append_frame_header(start, protocol::Opcode::text, head.size() + tail->size());
-    session.outbox.push(start + head);
-    session.outbox.push_shared(held, *tail);
+    session.outbox.push(start + head, mark);
+    mark.begins = false;
+    session.outbox.push_shared(held, *tail, mark);
     return true;
   }
   std::string text = head;
   if (const Status got = spool.read(part, text); !got) return false;
-  session.outbox.push(protocol::text_frame(text));
+  session.outbox.push(protocol::text_frame(text), mark);
   return true;
 }
 
@@ -280,10 +298,18 @@ void Hub::State::lose(Subscription& subscription) {
 
 void Hub::State::ask(Subscription& subscription) {
   list_unfinished(subscription);
-  if (subscription.asked || subscription.session.outbox.bytes() > options_.outbox_bytes_low) return;
+  Session& session = subscription.session;
+  if (subscription.asked || session.asked >= kQuestions) return;
+  if (session.outbox.bytes() > options_.outbox_bytes_low) return;
   subscription.asked = true;
+  ++session.asked;
   const Place& place = subscription.place;
   tell(feed::CatchUpCommand{subscription.id, place.offered(), place.after(), place.floor()});
+}
+
+/// Its question is answered, or will never be.
+void Hub::State::answered(Subscription& subscription) {
+  if (std::exchange(subscription.asked, false)) --subscription.session.asked;
 }
 
 /// What must not be lost where the feed's box is full: it is said again every second. At most two a

@@ -18,7 +18,8 @@ namespace tidegate::hub {
 /// Everything that a hub knows. One shard's thread.
 class Hub::State {
  public:
-  State(std::uint16_t shard, Options options, ToFeed to_feed, Clock& clock, metrics::Registry& metrics);
+  State(std::uint16_t shard, Options options, ToFeed to_feed, Clock& clock, metrics::Registry& metrics,
+        std::shared_ptr<Budget> memory);
 
   SessionId open(SessionTraits traits);
   void close(SessionId id);
@@ -40,6 +41,8 @@ class Hub::State {
   void on(const feed::Passed& event);
   void on(const feed::Refused& event);
   void on(const feed::Waiting& event);
+  void on(const feed::Evicted& event);
+  void on(const feed::Relieve& event);
   void on(const feed::Stale& event);
 
  private:
@@ -56,7 +59,7 @@ class Hub::State {
   void tell(feed::Command command);
   void tell_again();
   void mark_dirty(Session& session);
-  void tell_outbox_bytes(Session& session, std::size_t bytes);
+  void tell_outbox_bytes(Session& session);
   void join_channel(Subscription& subscription, ChannelId channel);
   void leave_channel(Subscription& subscription);
 
@@ -67,13 +70,23 @@ class Hub::State {
   void go_live(Subscription& subscription);
   void count(const Tally& tally);
 
+  void list_holding(Session& session);
+  void give_back_evicted();
+  template <class Condition>
+  void give_back(Condition condition);
+  void turn_to_places(Session& session);
+  void cut_largest();
+  void cut(Session& session);
+
   /// Goes on with a snapshot or a catch-up as far as the outbox has room.
   void proceed(Subscription& subscription);
+  void proceed(Session& session);
   void write_snapshot(Subscription& subscription);
-  static bool write_part(Session& session, const feed::Spool& spool, std::size_t part,
-                         const std::string& head, Held& held);
+  static bool write_part(const Subscription& subscription, const feed::Spool& spool, const std::string& head,
+                         Held& held);
   void lose(Subscription& subscription);
   void ask(Subscription& subscription);
+  static void answered(Subscription& subscription);
   void list_unfinished(Subscription& subscription);
   void unlist_unfinished(Subscription& subscription);
   void send_progress(Session& session);
@@ -82,6 +95,7 @@ class Hub::State {
   const Options options_;
   const ToFeed to_feed_;
   Clock& clock_;
+  const std::shared_ptr<Budget> memory_;
   Probe probe_;
   OwnerThread owner_;
   std::uint64_t last_session_ = 0;
@@ -92,6 +106,8 @@ class Hub::State {
   std::deque<feed::Command> untold_;  // what the feed's full box refused
   std::vector<SessionId> dirty_;
   std::vector<SessionId> debtors_;
+  std::uint64_t evicted_ = 0;       // the tail's batches up to here are gone
+  std::vector<SessionId> holding_;  // with something in their outbox when they were last looked at
   /// The stream's place in each partition, and the live subscriptions whose filter waits for it.
   struct Stream {
     feed::Passed passed;

@@ -1,7 +1,9 @@
 #include "hub/outbox.h"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
+#include <utility>
 
 namespace tidegate::hub {
 namespace {
@@ -10,68 +12,209 @@ namespace {
 // cost.
 constexpr std::size_t kCompactAbove = 64;
 
+std::uint32_t begin_of(const feed::Frame& frame) {
+  std::uint32_t first = std::numeric_limits<std::uint32_t>::max();
+  for (const feed::Slice& slice : frame.slices) {
+    if (slice.size > 0) first = std::min(first, slice.offset);
+  }
+  return first;
+}
+
+/// Which frame of the batch these bytes are of, and where its slice that holds them begins and ends.
+struct Located {
+  const feed::Frame* frame;
+  const char* begin;
+  const char* end;
+};
+Located locate(const feed::FrameBatch& batch, const char* data) {
+  const auto offset = static_cast<std::uint32_t>(data - batch.bytes.data());
+  const auto above =
+      std::partition_point(batch.frames.begin(), batch.frames.end(),
+                           [offset](const feed::Frame& frame) { return begin_of(frame) <= offset; });
+  assert(above != batch.frames.begin());
+  const feed::Frame& frame = *std::prev(above);
+  for (const feed::Slice& slice : frame.slices) {
+    if (offset < slice.offset || offset - slice.offset >= slice.size) continue;
+    const char* const begin = batch.bytes.data() + slice.offset;
+    return {&frame, begin, begin + slice.size};
+  }
+  assert(false && "bytes of no frame");
+  return {&frame, data, data};
+}
+
 }  // namespace
 
 Outbox::~Outbox() {
-  for (std::size_t i = first_; i < entries_.size(); ++i) drop(entries_[i]);
+  for (std::size_t i = first_; i < entries_.size(); ++i) release(entries_[i]);
 }
 
-void Outbox::drop(Entry& entry) {
-  if (entry.held != nullptr) entry.held->release();
-  delete entry.own;
+/// Lets go of what an entry keeps alive.
+void Outbox::release(const Entry& entry) {
+  if (Held* held = entry.held()) held->release();
+  if (std::string* own = entry.own()) {
+    own_ -= own->size();
+    delete own;
+  }
 }
 
-void Outbox::push(std::string bytes) {
+void Outbox::push(std::string bytes, Piece mark) {
   if (bytes.empty()) return;
   auto* own = new std::string(std::move(bytes));
   pushed_ += own->size();
-  entries_.push_back({own->data(), own->size(), nullptr, own});
+  own_ += own->size();
+  if (mark.kind == Kind::control) control_ += own->size();
+  entries_.push_back(
+      {own->data(), own, mark.owner, static_cast<std::uint32_t>(own->size()), mark.kind, false, mark.begins});
 }
 
-void Outbox::push_shared(Held& held, std::string_view bytes) {
+void Outbox::push_shared(Held& held, std::string_view bytes, Piece mark) {
   if (bytes.empty()) return;
   pushed_ += bytes.size();
   if (entries_.size() > first_) {
     Entry& last = entries_.back();
-    if (last.held == &held && last.data + last.size == bytes.data()) {
-      last.size += bytes.size();
+    if (last.held() == &held && last.data + last.size == bytes.data() && last.owner == mark.owner &&
+        last.begins == mark.begins) {
+      last.size += static_cast<std::uint32_t>(bytes.size());
       return;
     }
   }
   held.acquire();
-  entries_.push_back({bytes.data(), bytes.size(), &held, nullptr});
+  if (held.batch() != nullptr && held.batch()->number > 0) {
+    oldest_batch_ = std::min(oldest_batch_, held.batch()->number);
+  }
+  entries_.push_back({bytes.data(), &held, mark.owner, static_cast<std::uint32_t>(bytes.size()), mark.kind,
+                      true, mark.begins});
 }
 
-std::size_t Outbox::gather(iovec* out, std::size_t max) const {
-  const std::size_t count = std::min(max, entries_.size() - first_);
-  for (std::size_t i = 0; i < count; ++i) {
-    const Entry& entry = entries_[first_ + i];
-    out[i] = {const_cast<char*>(entry.data), entry.size};
+std::size_t Outbox::gather(iovec* out, std::size_t max, std::uint64_t end) const {
+  std::size_t count = 0;
+  std::uint64_t at = written_;
+  for (std::size_t i = first_; i < entries_.size() && count < max && at < end; ++i) {
+    const Entry& entry = entries_[i];
+    if (!entry.gap()) {
+      out[count++] = {const_cast<char*>(entry.data),
+                      static_cast<std::size_t>(std::min<std::uint64_t>(entry.size, end - at))};
+    }
+    at += entry.size;
   }
   return count;
 }
 
 void Outbox::consume(std::size_t bytes) {
   assert(bytes <= this->bytes());
-  written_ += bytes;
   while (bytes > 0) {
     Entry& entry = entries_[first_];
-    if (bytes < entry.size) {
-      entry.data += bytes;
-      entry.size -= bytes;
-      return;
-    }
-    bytes -= entry.size;
-    drop(entry);
+    const auto taken = static_cast<std::uint32_t>(std::min<std::size_t>(bytes, entry.size));
+    written_ += taken;
+    bytes -= taken;
+    if (entry.kind == Kind::control) control_ -= taken;
+    entry.data += taken;
+    entry.size -= taken;
+    if (entry.size > 0) return;
+    release(entry);
     ++first_;
+    pass_gaps();
   }
+  tidy();
+}
+
+/// What was dropped counts as written when all before it is.
+void Outbox::pass_gaps() {
+  for (; first_ < entries_.size() && entries_[first_].gap(); ++first_) {
+    written_ += entries_[first_].size;
+    gaps_ -= entries_[first_].size;
+  }
+}
+
+void Outbox::tidy() {
   if (first_ == entries_.size()) {
     entries_ = {};  // an idle session holds nothing
     first_ = 0;
+    oldest_batch_ = kNoBatch;
   } else if (first_ > kCompactAbove && first_ * 2 > entries_.size()) {
     entries_.erase(entries_.begin(), entries_.begin() + static_cast<std::ptrdiff_t>(first_));
     first_ = 0;
   }
+}
+
+// ---- rule 26 ----
+
+struct Outbox::Dropping {
+  std::vector<Entry> left;
+  std::vector<Cut> cuts;
+  bool named = true;  ///< the frame that is being dropped stands in `cuts`
+};
+
+/// Whether the kernel has bytes of the frame that this piece, the first one, is of.
+bool Outbox::begun(const Entry& front) const {
+  if (!front.begins) return true;
+  if (const std::string* own = front.own()) return front.data != own->data();
+  const Held* held = front.held();
+  return held != nullptr && held->batch() != nullptr &&
+         locate(*held->batch(), front.data).begin != front.data;
+}
+
+/// Of the frame that is half written: its bytes become our own. What follows it in the same entry is dropped.
+void Outbox::keep_rest(const Entry& entry, Dropping& dropping) {
+  if (entry.own() != nullptr) return dropping.left.push_back(entry);
+  const Held* held = entry.held();
+  std::size_t size = entry.size;
+  if (held->batch() != nullptr) {
+    size = std::min<std::size_t>(
+        size, static_cast<std::size_t>(locate(*held->batch(), entry.data).end - entry.data));
+  }
+  auto* own = new std::string(entry.data, size);
+  own_ += size;
+  dropping.left.push_back(
+      {own->data(), own, entry.owner, static_cast<std::uint32_t>(size), entry.kind, false, false});
+  Entry rest = entry;
+  rest.data += size;
+  rest.size -= static_cast<std::uint32_t>(size);
+  if (rest.size > 0) return drop(rest, dropping);
+  release(entry);
+}
+
+void Outbox::drop(const Entry& entry, Dropping& dropping) {
+  if (entry.begins) dropping.named = false;
+  const Held* held = entry.held();
+  if (!dropping.named && entry.kind == Kind::frame && held != nullptr) {
+    dropping.named = true;
+    if (dropping.cuts.empty() || !dropping.cuts.back().lost || dropping.cuts.back().owner != entry.owner) {
+      dropping.cuts.push_back({entry.owner, *locate(*held->batch(), entry.data).frame});
+    }
+  }
+  gaps_ += entry.size;
+  constexpr std::uint32_t kMost = std::numeric_limits<std::uint32_t>::max();
+  if (!dropping.left.empty() && dropping.left.back().gap() &&
+      dropping.left.back().size <= kMost - entry.size) {
+    dropping.left.back().size += entry.size;
+  } else {
+    dropping.left.push_back({nullptr, nullptr, {}, entry.size, Kind::position, false, true});
+  }
+  release(entry);
+}
+
+std::vector<Outbox::Cut> Outbox::drop_frames() {
+  Dropping dropping;
+  bool keeping = first_ < entries_.size() && begun(entries_[first_]);
+  for (std::size_t i = first_; i < entries_.size(); ++i) {
+    const Entry& entry = entries_[i];
+    if (i > first_ && entry.begins) keeping = false;
+    if (entry.gap() || entry.kind == Kind::control || entry.kind == Kind::part) {
+      if (entry.kind == Kind::part) dropping.cuts.push_back({entry.owner, std::nullopt});
+      dropping.left.push_back(entry);
+    } else if (keeping) {
+      keep_rest(entry, dropping);
+    } else {
+      drop(entry, dropping);
+    }
+  }
+  entries_ = std::move(dropping.left);
+  first_ = 0;
+  oldest_batch_ = kNoBatch;
+  pass_gaps();
+  tidy();
+  return std::move(dropping.cuts);
 }
 
 }  // namespace tidegate::hub

@@ -4,7 +4,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,18 +15,23 @@
 
 namespace tidegate::hub {
 
-/// Shared bytes as one shard holds them: one shared reference a shard and batch (or spool), counted here
+/// Shared bytes as one shard holds them: one shared reference an event and batch (or spool), counted here
 /// without atomics by the outboxes that point into it (rule 26). Deletes itself with its last reference.
 class Held {
  public:
+  explicit Held(std::shared_ptr<const feed::FrameBatch> batch)
+      : batch_(batch.get()), bytes_(std::move(batch)) {}
   explicit Held(std::shared_ptr<const void> bytes) : bytes_(std::move(bytes)) {}
   void acquire() { ++references_; }
   void release() {
     if (--references_ == 0) delete this;
   }
+  /// Null where it is something else.
+  [[nodiscard]] const feed::FrameBatch* batch() const { return batch_; }
 
  private:
   ~Held() = default;
+  const feed::FrameBatch* batch_ = nullptr;
   std::shared_ptr<const void> bytes_;
   std::uint32_t references_ = 0;
 };
@@ -32,7 +39,8 @@ class Held {
 /// Keeps a Held alive for a scope.
 class HeldReference {
  public:
-  explicit HeldReference(std::shared_ptr<const void> bytes) : held_(new Held(std::move(bytes))) {
+  template <class Bytes>
+  explicit HeldReference(std::shared_ptr<Bytes> bytes) : held_(new Held(std::move(bytes))) {
     held_->acquire();
   }
   ~HeldReference() { held_->release(); }
@@ -44,46 +52,99 @@ class HeldReference {
   Held* held_;
 };
 
+/// What bytes in an outbox belong to. A frame of several pieces has at least one of its batch's bytes among
+/// them.
+struct Piece {
+  enum class Kind : std::uint8_t {
+    control,   ///< must be written
+    position,  ///< says how far all before it goes: is dropped with what is before it
+    part,      ///< of a snapshot
+    frame,     ///< of a batch: can be fetched again
+  };
+  Kind kind = Kind::control;
+  SubscriptionId owner;
+  bool begins = true;  ///< a frame's first piece
+};
+
 /// What waits to be written to one socket, in order: whole WebSocket frames (or what Beast writes), some by
 /// reference into shared bytes, some private. One shard's thread. The session gathers from the front and says
 /// what the kernel took. An empty outbox holds no memory.
 class Outbox {
  public:
+  using Kind = Piece::Kind;
+
   Outbox() = default;
   Outbox(const Outbox&) = delete;
   Outbox& operator=(const Outbox&) = delete;
   ~Outbox();
 
   /// Bytes of its own: control messages, Beast's frames, heads.
-  void push(std::string bytes);
+  void push(std::string bytes, Piece mark = {});
   /// Bytes that `held` keeps alive; a reference is counted until they are written or dropped. What follows in
-  /// memory what was pushed last, of the same Held, becomes one entry with it.
-  void push_shared(Held& held, std::string_view bytes);
+  /// memory what was pushed last, of the same Held and owner, becomes one entry with it. Of kind `frame`:
+  /// whole frames of a batch, or what a `begins` piece of their own precedes.
+  void push_shared(Held& held, std::string_view bytes, Piece mark = {});
 
-  /// Fills at most `max` iovecs from the front; returns how many.
-  [[nodiscard]] std::size_t gather(iovec* out, std::size_t max) const;
+  /// Fills at most `max` iovecs from the front, up to the running total `end`; returns how many.
+  [[nodiscard]] std::size_t gather(iovec* out, std::size_t max,
+                                   std::uint64_t end = std::numeric_limits<std::uint64_t>::max()) const;
   /// The kernel took so many bytes from the front.
   void consume(std::size_t bytes);
 
+  /// What became of an owner's frames: the first that was dropped or, where there is none, one that follows
+  /// is void: a part of a snapshot stays behind it.
+  struct Cut {
+    SubscriptionId owner;
+    std::optional<feed::Frame> lost;
+  };
+  /// Rule 26: drops all frames and positions, but not what is half written, which is copied. In order.
+  [[nodiscard]] std::vector<Cut> drop_frames();
+
   [[nodiscard]] bool empty() const { return pushed_ == written_; }
-  [[nodiscard]] std::size_t bytes() const { return static_cast<std::size_t>(pushed_ - written_); }
+  [[nodiscard]] std::size_t bytes() const { return static_cast<std::size_t>(pushed_ - written_) - gaps_; }
+  /// Of these, what is this outbox's alone in memory.
+  [[nodiscard]] std::size_t own_bytes() const { return own_; }
+  /// Of these, messages that can be neither dropped nor put off.
+  [[nodiscard]] std::size_t control_bytes() const { return control_; }
+  static constexpr std::uint64_t kNoBatch = std::numeric_limits<std::uint64_t>::max();
+  /// It points into no batch with a lower number, but for batches that no tail holds.
+  [[nodiscard]] std::uint64_t oldest_batch() const { return oldest_batch_; }
   /// Running totals: Beast's write is complete when `written()` has reached what `pushed()` was after it.
+  /// What is dropped counts as written when all before it is.
   [[nodiscard]] std::uint64_t pushed() const { return pushed_; }
   [[nodiscard]] std::uint64_t written() const { return written_; }
 
  private:
+  /// `kept` is a Held or a string of our own; none: a gap, where something was dropped.
   struct Entry {
     const char* data = nullptr;
-    std::size_t size = 0;
-    Held* held = nullptr;        // shared bytes, or
-    std::string* own = nullptr;  // private ones
+    void* kept = nullptr;
+    SubscriptionId owner;
+    std::uint32_t size = 0;
+    Kind kind = Kind::control;
+    bool shared = false;
+    bool begins = true;
+
+    [[nodiscard]] Held* held() const { return shared ? static_cast<Held*>(kept) : nullptr; }
+    [[nodiscard]] std::string* own() const { return shared ? nullptr : static_cast<std::string*>(kept); }
+    [[nodiscard]] bool gap() const { return kept == nullptr; }
   };
-  static void drop(Entry& entry);
+  struct Dropping;
+  void release(const Entry& entry);
+  void pass_gaps();
+  void tidy();
+  [[nodiscard]] bool begun(const Entry& front) const;
+  void keep_rest(const Entry& entry, Dropping& dropping);
+  void drop(const Entry& entry, Dropping& dropping);
 
   std::vector<Entry> entries_;  // those before first_ are written
   std::size_t first_ = 0;
   std::uint64_t pushed_ = 0;
   std::uint64_t written_ = 0;
+  std::size_t gaps_ = 0;
+  std::size_t own_ = 0;
+  std::size_t control_ = 0;
+  std::uint64_t oldest_batch_ = kNoBatch;
 };
 
 }  // namespace tidegate::hub

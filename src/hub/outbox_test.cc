@@ -84,6 +84,41 @@ TEST(Outbox, lets_go_of_everything_when_the_session_ends) {
   EXPECT_TRUE(watch.expired());
 }
 
+TEST(Outbox, rule_26_what_is_dropped_counts_as_written_when_all_before_it_is) {
+  auto batch = std::make_shared<feed::FrameBatch>();
+  batch->bytes = "frameframe";
+  batch->number = 3;
+  batch->frames.resize(2);
+  batch->frames[0].slices[0] = {0, 5};
+  batch->frames[1].slices[0] = {5, 5};
+  Outbox outbox;
+  outbox.push("one");
+  {
+    const HeldReference held(std::shared_ptr<const feed::FrameBatch>{batch});
+    outbox.push_shared(held.get(), batch->bytes, {Piece::Kind::frame, SubscriptionId(1)});
+  }
+  outbox.push("two");
+  const std::uint64_t mark = outbox.pushed();
+  outbox.push("three");
+  EXPECT_EQ(outbox.oldest_batch(), 3u);
+  const auto cuts = outbox.drop_frames();
+  ASSERT_EQ(cuts.size(), 1u);
+  EXPECT_EQ(cuts[0].owner, SubscriptionId(1));
+  EXPECT_EQ(outbox.oldest_batch(), Outbox::kNoBatch);
+  EXPECT_EQ(batch.use_count(), 1);
+  EXPECT_EQ(outbox.bytes(), 11u);
+  EXPECT_EQ(contents(outbox), "onetwothree");
+  std::array<iovec, 8> pieces{};
+  std::size_t up_to_mark = 0;
+  for (std::size_t i = 0; i < outbox.gather(pieces.data(), pieces.size(), mark); ++i)
+    up_to_mark += pieces[i].iov_len;
+  EXPECT_EQ(up_to_mark, 6u) << "what stands behind a Close must not be sent";
+  outbox.consume(6);
+  EXPECT_EQ(outbox.written(), mark);
+  outbox.consume(5);
+  EXPECT_TRUE(outbox.empty());
+}
+
 TEST(Outbox, random_pushes_and_writes_lose_and_reorder_nothing) {
   const std::uint32_t seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));

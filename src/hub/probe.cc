@@ -10,6 +10,9 @@ Probe::Probe(metrics::Registry& registry)
                                   "Data frames that a subscription's snapshot or cursor already held.")),
       lagged_(
           registry.counter("tidegate_lagging_total", "Times that a full outbox made a subscription lag.")),
+      given_back_(
+          registry.counter("tidegate_given_back_total",
+                           "Times that a subscription's queued frames were dropped, to be fetched again.")),
       caught_up_(registry.counter("tidegate_caught_up_total", "Times that a subscription became live.")),
       snapshots_(
           registry.counter("tidegate_snapshots_delivered_total", "Snapshots begun for a subscription.")),

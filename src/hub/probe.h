@@ -17,6 +17,7 @@ class Probe {
   void frames_delivered(std::size_t frames) { delivered_.add(frames); }
   void frames_contained(std::size_t frames) { contained_.add(frames); }
   void lagged() { lagged_.add(); }
+  void given_back() { given_back_.add(); }
   void caught_up() { caught_up_.add(); }
   void snapshot_started() { snapshots_.add(); }
   void reset() { resets_.add(); }
@@ -31,6 +32,7 @@ class Probe {
   metrics::Counter& delivered_;
   metrics::Counter& contained_;
   metrics::Counter& lagged_;
+  metrics::Counter& given_back_;
   metrics::Counter& caught_up_;
   metrics::Counter& snapshots_;
   metrics::Counter& resets_;

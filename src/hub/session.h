@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/budget.h"
 #include "hub/hub.h"
 #include "hub/outbox.h"
 #include "hub/subscription.h"
@@ -16,7 +17,8 @@ using Names = std::map<std::string, Subscription*, std::less<>>;
 
 /// A connection as the hub sees it: its outbox and its subscriptions.
 struct Session {
-  Session(SessionId id_in, SessionTraits traits_in) : id(id_in), traits(traits_in) {}
+  Session(SessionId id_in, SessionTraits traits_in, std::shared_ptr<Budget> memory)
+      : id(id_in), traits(traits_in), copies(std::move(memory)) {}
   SessionId id;
   SessionTraits traits;
   Outbox outbox;
@@ -24,7 +26,10 @@ struct Session {
   Names by_name;
   /// Those that wait for room in the outbox: their snapshot goes on, or they ask to catch up.
   std::vector<Subscription*> unfinished;
+  int asked = 0;                      ///< its subscriptions whose question is under way
   std::size_t outbox_bytes_told = 0;  ///< what the gauge has of this outbox
+  Charge copies;                      ///< what this outbox alone holds
+  bool holding = false;               ///< listed among those that may hold frames
   bool dirty = false;
   bool debtor = false;
 };

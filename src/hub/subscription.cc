@@ -5,13 +5,14 @@
 namespace tidegate::hub {
 
 void Place::start_at_snapshot(FeedSeq after, std::optional<Fence> fence, Lsn floor) {
-  seen_ = after_ = after;
+  seen_ = after_ = start_ = after;
   unfinished_ = false;
-  filter_.reset();
+  begun_ = {};
+  forgotten_ = {};
+  fence_ = std::move(fence);
+  filtering_ = fence_.has_value();
   if (!pass_through_) floor_ = floor;
-  if (!fence) return;
-  filter_ = std::move(fence);
-  if (!filter_->snapshot) end_filter();  // SQLite: the LSN alone decides
+  if (fence_ && !fence_->snapshot) end_filter();  // SQLite: the LSN alone decides
 }
 
 void Place::start_at_cursor(FeedSeq after, Lsn floor, std::optional<Fence> fence) {
@@ -25,23 +26,31 @@ Place::Verdict Place::offer(const feed::Frame& frame) {
   if (frame.seq <= seen_) return Verdict::seen;
   seen_ = frame.seq;
   // Frames come in LSN order, so one above H says that everything up to H has been offered.
-  if (filter_ && frame.lsn > filter_->until) end_filter();
+  if (filtering_ && frame.lsn > fence_->until) end_filter();
   const bool below = pass_through_ ? frame.lsn < floor_ : frame.lsn <= floor_;
-  if (below || (filter_ && filter_->contains(frame.lsn, frame.xid))) {
-    if (frame.last) {
-      after_ = frame.seq;
-      unfinished_ = false;
-    }
-    return Verdict::contained;
-  }
-  return Verdict::deliver;
+  if (!below && !(filtering_ && fence_->contains(frame.lsn, frame.xid))) return Verdict::deliver;
+  if (frame.last) whole_at(frame.seq);
+  return Verdict::contained;
 }
 
 void Place::delivered(const feed::Frame& frame) {
-  unfinished_ = !frame.last;
-  if (!frame.last) return;
-  after_ = frame.seq;
-  floor_ = std::max(floor_, frame.lsn);
+  if (frame.last) {
+    whole_at(frame.seq);
+    floor_ = std::max(floor_, frame.lsn);
+    return;
+  }
+  unfinished_ = true;
+  if (!begun_.empty() && begun_.back().lsn == frame.lsn) return;
+  if (begun_.size() == kBegunMax) {
+    forgotten_ = begun_.front().lsn;
+    begun_.erase(begun_.begin());
+  }
+  begun_.push_back({frame.lsn, after_});
+}
+
+void Place::whole_at(FeedSeq seq) {
+  after_ = seq;
+  unfinished_ = false;
 }
 
 void Place::advance(FeedSeq up_to) {
@@ -49,13 +58,32 @@ void Place::advance(FeedSeq up_to) {
   if (!unfinished_) after_ = std::max(after_, up_to);
 }
 
+void Place::go_back(const feed::Frame& frame) {
+  seen_ = FeedSeq(frame.seq.value() - 1);
+  // What was delivered before it is below it, or has (in pass-through) its LSN.
+  floor_ = std::min(floor_, pass_through_ ? frame.lsn : Lsn(frame.lsn.value() - 1));
+  filtering_ = filtering_ || (fence_ && frame.lsn <= fence_->until);
+  const bool forgot = frame.lsn <= forgotten_;
+  while (!begun_.empty() && begun_.back().lsn > frame.lsn) begun_.pop_back();
+  unfinished_ = forgot || (!begun_.empty() && begun_.back().lsn == frame.lsn);
+  if (forgot) {
+    after_ = start_;
+  } else {
+    after_ = unfinished_ ? begun_.back().after : seen_;
+  }
+}
+
 void Place::passed(Lsn lsn) {
-  if (filter_ && lsn >= filter_->until) end_filter();
+  if (filtering_ && lsn >= fence_->until) end_filter();
+}
+
+void Place::written() {
+  if (!filtering_) fence_.reset();
 }
 
 void Place::end_filter() {
-  floor_ = std::max(floor_, filter_->until);
-  filter_.reset();
+  floor_ = std::max(floor_, fence_->until);
+  filtering_ = false;
 }
 
 }  // namespace tidegate::hub

@@ -66,31 +66,49 @@ class Place {
   void start_at_cursor(FeedSeq after, Lsn floor, std::optional<Fence> fence);
 
   [[nodiscard]] Verdict offer(const feed::Frame& frame);
-  /// The frame was put into the outbox. Parts move the place at the last one only.
+  /// The frame was put into the outbox. Parts move the floor at the last one only.
   void delivered(const feed::Frame& frame);
   /// Everything up to here was offered.
   void advance(FeedSeq up_to);
+  /// This frame, which was delivered, and all after it were taken out of the outbox again.
+  void go_back(const feed::Frame& frame);
   /// The live stream has passed this LSN; only for a subscription that is live.
   void passed(Lsn lsn);
+  /// Nothing that was delivered can be taken back any more.
+  void written();
 
   /// Where a catch-up goes on: behind what was offered, be it in the middle of a transaction, whose earlier
-  /// parts are in the outbox.
+  /// parts are in the outbox or written.
   [[nodiscard]] FeedSeq offered() const { return seen_; }
-  /// Where whole transactions end.
+  /// Where whole transactions end, or before that: all up to here is contained.
   [[nodiscard]] FeedSeq after() const { return after_; }
   [[nodiscard]] Lsn floor() const { return floor_; }
-  /// Set while the filter is on.
-  [[nodiscard]] const std::optional<Fence>& filter() const { return filter_; }
+  /// Null when the filter is off.
+  [[nodiscard]] const Fence* filter() const { return filtering_ ? &*fence_ : nullptr; }
+  /// The filter is on, or would be again after going back.
+  [[nodiscard]] bool has_fence() const { return fence_.has_value(); }
 
  private:
+  /// A transaction of several pieces, and what was whole before it.
+  struct Begun {
+    Lsn lsn;
+    FeedSeq after;
+  };
+  /// An outbox has room for a few of them; of one that was forgotten all since the start is read again.
+  static constexpr std::size_t kBegunMax = 16;
+  void whole_at(FeedSeq seq);
   void end_filter();
 
   bool pass_through_;
   bool unfinished_ = false;  // parts of a transaction were offered, its last one not yet
-  FeedSeq seen_;             // offered up to here
-  FeedSeq after_;            // whole up to here: where one that fell behind starts
-  Lsn floor_;                // managed: not above it is contained; pass-through: below it
-  std::optional<Fence> filter_;
+  bool filtering_ = false;
+  FeedSeq seen_;   // offered up to here
+  FeedSeq after_;  // whole transactions end here
+  FeedSeq start_;  // the snapshot's, or the cursor's
+  Lsn floor_;      // managed: not above it is contained; pass-through: below it
+  std::vector<Begun> begun_;
+  Lsn forgotten_;  // the last one that is not in begun_ any more
+  std::optional<Fence> fence_;
 };
 
 struct Session;

@@ -108,15 +108,14 @@ TEST(Place, c3_a_frame_that_is_offered_again_is_not_delivered_again) {
   EXPECT_EQ(take(place, frame(2, 5)), Verdict::contained) << "streamed again by a matcher that restarted";
 }
 
-TEST(Place, rule_5_parts_are_delivered_together_and_move_the_place_at_the_last) {
+TEST(Place, rule_5_parts_move_the_floor_at_the_last) {
   Place place(false);
   place.start_at_snapshot(FeedSeq(0), std::nullopt);
   EXPECT_EQ(take(place, frame(1, 5, {}, false)), Verdict::deliver);
   EXPECT_EQ(take(place, frame(2, 5, {}, false)), Verdict::deliver);
-  EXPECT_EQ(place.after(), FeedSeq(0));
+  EXPECT_EQ(place.offered(), FeedSeq(2));
   EXPECT_EQ(place.floor(), Lsn(0));
   EXPECT_EQ(take(place, frame(3, 5, {}, true)), Verdict::deliver);
-  EXPECT_EQ(place.after(), FeedSeq(3));
   EXPECT_EQ(place.floor(), Lsn(5));
 }
 
@@ -129,6 +128,80 @@ TEST(Place, being_told_that_all_was_offered_does_not_pass_an_unfinished_transact
   take(place, frame(10, 5, {}, true));
   place.advance(FeedSeq(12));
   EXPECT_EQ(place.after(), FeedSeq(12));
+}
+
+TEST(Place, rule_26_going_back_in_the_middle_of_parts_asks_for_the_rest) {
+  Place place(false);
+  place.start_at_snapshot(FeedSeq(0), std::nullopt);
+  EXPECT_EQ(take(place, frame(1, 4)), Verdict::deliver);
+  EXPECT_EQ(take(place, frame(2, 5, {}, false)), Verdict::deliver);
+  EXPECT_EQ(take(place, frame(3, 5, {}, false)), Verdict::deliver);
+  EXPECT_EQ(take(place, frame(4, 5, {}, true)), Verdict::deliver);
+  EXPECT_EQ(take(place, frame(5, 6)), Verdict::deliver);
+  place.go_back(frame(3, 5, {}, false));
+  EXPECT_EQ(place.offered(), FeedSeq(2));
+  EXPECT_EQ(place.after(), FeedSeq(1)) << "a log is read from the first part on";
+  EXPECT_EQ(place.floor(), Lsn(4));
+  EXPECT_EQ(take(place, frame(2, 5, {}, false)), Verdict::seen);
+  EXPECT_EQ(take(place, frame(3, 5, {}, false)), Verdict::deliver);
+  EXPECT_EQ(take(place, frame(4, 5, {}, true)), Verdict::deliver);
+  EXPECT_EQ(take(place, frame(5, 6)), Verdict::deliver);
+  EXPECT_EQ(place.after(), FeedSeq(5));
+}
+
+TEST(Place, rule_26_going_back_behind_more_transactions_than_are_remembered_reads_all_again) {
+  Place place(false);
+  place.start_at_snapshot(FeedSeq(7), std::nullopt);
+  for (std::uint64_t lsn = 10; lsn < 40; ++lsn) {
+    EXPECT_EQ(take(place, frame(lsn * 10, lsn, {}, false)), Verdict::deliver);
+    EXPECT_EQ(take(place, frame(lsn * 10 + 1, lsn)), Verdict::deliver);
+  }
+  place.go_back(frame(301, 30));
+  EXPECT_EQ(place.after(), FeedSeq(291));
+  place.go_back(frame(111, 11));
+  EXPECT_EQ(place.offered(), FeedSeq(110));
+  EXPECT_EQ(place.after(), FeedSeq(7));
+}
+
+TEST(Place, rule_26_going_back_below_h_filters_again) {
+  Place place(false);
+  place.start_at_snapshot(FeedSeq(0), fence(1000, 50, 60, {Xid(55), Xid(56)}));
+  EXPECT_EQ(take(place, frame(1, 900, 55)), Verdict::deliver);
+  EXPECT_EQ(take(place, frame(2, 910, 56)), Verdict::deliver);
+  EXPECT_EQ(take(place, frame(3, 920, 52)), Verdict::contained);
+  EXPECT_EQ(take(place, frame(4, 1001, 70)), Verdict::deliver);
+  EXPECT_FALSE(place.filter());
+  place.go_back(frame(2, 910, 56));
+  EXPECT_TRUE(place.filter());
+  EXPECT_EQ(take(place, frame(2, 910, 56)), Verdict::deliver);
+  EXPECT_EQ(take(place, frame(3, 920, 52)), Verdict::contained);
+  EXPECT_EQ(take(place, frame(4, 1001, 70)), Verdict::deliver);
+  place.go_back(frame(4, 1001, 70));
+  EXPECT_FALSE(place.filter());
+  EXPECT_EQ(take(place, frame(4, 1001, 70)), Verdict::deliver);
+}
+
+TEST(Place, rule_26_the_fence_is_kept_until_nothing_can_be_taken_back) {
+  Place place(false);
+  place.start_at_snapshot(FeedSeq(0), fence(1000, 50, 60));
+  place.written();
+  EXPECT_TRUE(place.has_fence()) << "the filter is on";
+  place.passed(Lsn(1000));
+  EXPECT_TRUE(place.has_fence());
+  place.written();
+  EXPECT_FALSE(place.has_fence());
+}
+
+TEST(Place, rule_26_going_back_in_pass_through_delivers_several_records_of_one_lsn_again) {
+  Place place(true);
+  place.start_at_snapshot(FeedSeq(0), std::nullopt);
+  for (std::uint64_t seq : {1, 2}) EXPECT_EQ(take(place, frame(seq, 60)), Verdict::deliver);
+  EXPECT_EQ(take(place, frame(3, 55)), Verdict::contained);
+  EXPECT_EQ(take(place, frame(4, 61)), Verdict::deliver);
+  place.go_back(frame(2, 60));
+  EXPECT_EQ(take(place, frame(2, 60)), Verdict::deliver);
+  EXPECT_EQ(take(place, frame(3, 55)), Verdict::contained);
+  EXPECT_EQ(take(place, frame(4, 61)), Verdict::deliver);
 }
 
 TEST(Place, rule_18_a_cursor_with_a_fence_goes_on_filtering) {

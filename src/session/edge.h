@@ -43,6 +43,8 @@ struct Parts {
   /// By exact path (`/metrics`) or, ending in `*`, by prefix. A plain request elsewhere is answered
   /// `Options::plain_answer`.
   std::map<std::string, HttpHandler> routes;
+  /// What the process may hold for its clients; null: nobody counts.
+  std::shared_ptr<Budget> memory = nullptr;
 };
 
 /// The network edge: a listening socket, an io_context, a hub and a thread per shard. Threads are its own.

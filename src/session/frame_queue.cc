@@ -18,17 +18,6 @@ namespace {
 constexpr std::size_t kPieces = 128;
 constexpr std::uint16_t kNoCode = 1005;
 
-/// Cuts the pieces to `limit` bytes; returns how many are left.
-std::size_t clip(iovec* pieces, std::size_t count, std::size_t limit, std::size_t& total) {
-  total = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    pieces[i].iov_len = std::min(pieces[i].iov_len, limit - total);
-    total += pieces[i].iov_len;
-    if (total == limit) return i + 1;
-  }
-  return count;
-}
-
 /// The code of a Close frame of a server.
 std::uint16_t code_of(std::string_view frame) {
   if (frame.size() < 4) return kNoCode;
@@ -47,18 +36,14 @@ FrameQueue::FrameQueue(Socket socket, hub::Outbox& outbox, Probe& probe, std::st
 
 FrameQueue::~FrameQueue() = default;
 
-std::size_t FrameQueue::sendable() const {
-  const auto end = close_code_ ? close_mark_ : outbox_.pushed();
-  return static_cast<std::size_t>(end - std::min(end, outbox_.written()));
-}
-
 FrameQueue::Flushed FrameQueue::flush() {
-  while (const std::size_t limit = sendable()) {
+  while (has_unwritten()) {
     iovec pieces[kPieces];
-    std::size_t wanted = 0;
     msghdr message{};
     message.msg_iov = pieces;
-    message.msg_iovlen = clip(pieces, outbox_.gather(pieces, kPieces), limit, wanted);
+    message.msg_iovlen = outbox_.gather(pieces, kPieces, end());
+    std::size_t wanted = 0;
+    for (std::size_t i = 0; i < message.msg_iovlen; ++i) wanted += pieces[i].iov_len;
     const auto sent = ::sendmsg(socket_.native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {

@@ -60,7 +60,7 @@ class FrameQueue {
   /// A Close is queued or sent; which, and whether all before it and itself has been written.
   [[nodiscard]] std::optional<std::uint16_t> close_code() const { return close_code_; }
   [[nodiscard]] bool close_written() const { return close_code_ && outbox_.written() >= close_mark_; }
-  [[nodiscard]] bool has_unwritten() const { return sendable() > 0; }
+  [[nodiscard]] bool has_unwritten() const { return outbox_.written() < end(); }
   [[nodiscard]] std::uint64_t written() const { return outbox_.written(); }
   [[nodiscard]] std::uint64_t pushed() const { return outbox_.pushed(); }
   /// Closes the socket; what Beast waits for is completed with an error.
@@ -110,7 +110,8 @@ class FrameQueue {
   void write(std::string bytes, std::unique_ptr<Pending> pending);
   void complete(std::unique_ptr<Pending> pending, ErrorStatus error, std::size_t size);
   void complete_if_written();
-  [[nodiscard]] std::size_t sendable() const;
+  /// What may be sent, as a running total.
+  [[nodiscard]] std::uint64_t end() const { return close_code_ ? close_mark_ : outbox_.pushed(); }
 
   Socket socket_;
   hub::Outbox& outbox_;

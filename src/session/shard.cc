@@ -44,7 +44,8 @@ Shard::Shard(std::uint16_t index, Context& context, hub::Options hub)
       sweep_timer_(io_),
       tick_timer_(io_),
       accept_timer_(io_),
-      hub_(index, hub, context.parts.to_feed, context.parts.clock, context.parts.metrics) {}
+      hub_(index, hub, context.parts.to_feed, context.parts.clock, context.parts.metrics,
+           context.parts.memory) {}
 
 Shard::~Shard() = default;
 

@@ -1,0 +1,94 @@
+// Outboxes become places again: what a subscription has queued and not written is fetched again later, from
+// the tail, the log or a snapshot. The half of Hub::State that rules 26 and 27 are about.
+
+#include <algorithm>
+#include <cassert>
+#include <map>
+
+#include "hub/hub_state.h"
+
+namespace tidegate::hub {
+
+/// Sessions whose outbox was not empty when it was last looked at: listed once, and only as long as somebody
+/// has to wait.
+void Hub::State::list_holding(Session& session) {
+  if (session.outbox.empty() || std::exchange(session.holding, true)) return;
+  holding_.push_back(session.id);
+}
+
+void Hub::State::on(const feed::Evicted& event) {
+  owner_.check();
+  evicted_ = std::max(evicted_, event.up_to);
+  give_back_evicted();
+}
+
+/// Said again every second: who was about to be written when it was said may be blocked since.
+void Hub::State::give_back_evicted() {
+  give_back([this](const Session& session) { return session.outbox.oldest_batch() <= evicted_; });
+}
+
+void Hub::State::on(const feed::Relieve& event) {
+  owner_.check();
+  if (event.cut) return cut_largest();
+  give_back([](const Session&) { return true; });
+}
+
+template <class Condition>
+void Hub::State::give_back(Condition condition) {
+  std::erase_if(holding_, [&](SessionId id) {
+    const auto found = sessions_.find(id);
+    if (found == sessions_.end()) return true;
+    Session& session = *found->second;
+    if (condition(session)) turn_to_places(session);
+    session.holding = !session.outbox.empty();
+    return !session.holding;
+  });
+}
+
+/// Drops what can be fetched again and notes where. Nobody is asked for it before the socket has taken
+/// something.
+void Hub::State::turn_to_places(Session& session) {
+  std::map<SubscriptionId, feed::Frame> lost;
+  for (Outbox::Cut& cut : session.outbox.drop_frames()) {
+    if (cut.lost) {
+      lost.try_emplace(cut.owner, *cut.lost);
+    } else {
+      lost.erase(cut.owner);  // a snapshot behind them replaces what they would have changed
+    }
+  }
+  tell_outbox_bytes(session);
+  if (!lost.empty()) mark_dirty(session);
+  for (const auto& [id, frame] : lost) {
+    Subscription* subscription = find(id);
+    // One that waits for its snapshot, or whose snapshot is not queued yet, needs nothing of before.
+    if (subscription == nullptr) continue;
+    if (subscription->phase != Phase::live && subscription->phase != Phase::lagging) continue;
+    subscription->place.go_back(frame);
+    probe_.given_back();
+    if (subscription->phase == Phase::live) lag(*subscription);
+  }
+}
+
+/// The last resort: who owes most, with what its snapshots hold in memory.
+void Hub::State::cut_largest() {
+  Session* largest = nullptr;
+  std::size_t most = 0;
+  for (const auto& [id, session] : sessions_) {
+    std::size_t debt = session->outbox.bytes();
+    for (const Subscription* subscription : session->unfinished) {
+      if (subscription->spool) debt += subscription->spool->memory_bytes();
+    }
+    if (session->debtor || debt <= most) continue;
+    most = debt;
+    largest = session.get();
+  }
+  if (largest != nullptr) cut(*largest);
+}
+
+void Hub::State::cut(Session& session) {
+  session.debtor = true;
+  debtors_.push_back(session.id);
+  probe_.debtor();
+}
+
+}  // namespace tidegate::hub

@@ -1,0 +1,264 @@
+// Issue 4's point 5: a client that does not read makes its own subscriptions lag, and nobody else's; it
+// catches up from the tail or from a snapshot, in the middle of a transaction's parts too, and gets each
+// transaction once, in order. And rule 20: however slowly it reads, no transaction of the database's stays
+// open for it, nor does the gateway's memory grow.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <mutex>
+#include <sstream>
+
+#include "client/client.h"
+#include "client/replica.h"
+#include "rig/postgres.h"
+#include "rig/tidegate.h"
+
+namespace tidegate::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::string_view kQuery = R"("sql":"select id, n, body from items")";
+
+/// A client whose row 0 counts the transactions: each diff must raise it by one.
+class Counting {
+ public:
+  Counting(client::Loop& loop, int port, const std::string& frames, int receive_buffer = 0)
+      : replica_("q", true) {
+    client::Settings settings;
+    settings.port = static_cast<std::uint16_t>(port);
+    settings.subprotocols = {"tidegate.v1"};
+    settings.receive_buffer_bytes = receive_buffer;
+    client::Handlers handlers;
+    handlers.on_text = [this](std::string_view text) {
+      const std::lock_guard lock(mutex_);
+      replica_.on_text(text);
+      received();
+    };
+    handlers.on_binary = [this](std::string_view bytes) {
+      const std::lock_guard lock(mutex_);
+      replica_.on_binary(bytes);
+      received();
+    };
+    handlers.on_close = [this](std::uint16_t code) {
+      const std::lock_guard lock(mutex_);
+      fault_ += " closed with " + std::to_string(code);
+    };
+    client_ = std::make_unique<client::Client>(loop, std::move(settings), std::move(handlers));
+    const std::string how = frames.empty() ? "" : R"("frames":")" + frames + R"(",)";
+    client_->send_text(R"({"op":"subscribe","hashId":"q",)" + how + std::string(kQuery) + "}");
+  }
+
+  client::Client& client() { return *client_; }
+  bool wait_count(int transactions) const {
+    return rig::eventually([&] { return count() >= transactions || !fault().empty(); }, 60s) &&
+           fault().empty();
+  }
+  [[nodiscard]] int count() const {
+    const std::lock_guard lock(mutex_);
+    return count_;
+  }
+  [[nodiscard]] std::string fault() const {
+    const std::lock_guard lock(mutex_);
+    return fault_;
+  }
+  [[nodiscard]] client::Replica held() const {
+    const std::lock_guard lock(mutex_);
+    return replica_;
+  }
+
+ private:
+  void received() {
+    if (!replica_.error_code().empty()) fault_ = "error " + replica_.error_code();
+    const client::ReplicaCounts& seen = replica_.counts();
+    if (!replica_.whole() || (seen.snapshots == snapshots_ && seen.diffs == diffs_)) return;
+    const auto row = replica_.rows().find("[0]");
+    if (row == replica_.rows().end()) return;
+    const std::size_t at = row->second.find(R"("n":)") + 4;
+    const int now = std::stoi(row->second.substr(at));
+    const bool snapshot = seen.snapshots > snapshots_;
+    if (snapshot ? now < count_ : now != count_ + 1) {
+      fault_ += " " + std::to_string(now) + " after " + std::to_string(count_);
+    }
+    count_ = now;
+    snapshots_ = seen.snapshots;
+    diffs_ = seen.diffs;
+  }
+
+  mutable std::mutex mutex_;
+  client::Replica replica_;  // guarded by mutex_, like what follows
+  int count_ = -1;
+  std::uint64_t snapshots_ = 0;
+  std::uint64_t diffs_ = 0;
+  std::string fault_;
+  std::unique_ptr<client::Client> client_;
+};
+
+class Lagging : public ::testing::Test {
+ protected:
+  static constexpr int kSmallBuffer = 4'096;
+
+  Lagging() : url(server.create_database("shop")), sql(url) {
+    sql.exec(
+        "create table items (id int primary key, n int, body text); alter table items replica identity full; "
+        "insert into items values (0, 0, '')");
+  }
+  void set_up() {
+    rig::Tidegate setup({"setup", "--database", url, "--tables", "public.items"}, {}, false);
+    ASSERT_EQ(setup.process().wait(60s), 0) << setup.output();
+  }
+  std::unique_ptr<rig::Tidegate> serve(std::vector<std::string> flags) {
+    std::vector<std::string> arguments{"serve", "--database", url, "--auth", "none"};
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    auto gateway = std::make_unique<rig::Tidegate>(std::move(arguments));
+    gateway->wait_ready();
+    return gateway;
+  }
+  /// One transaction, the count's next, that also does this.
+  void commit(const std::string& what) {
+    ++transactions;
+    sql.exec("begin; update items set n = " + std::to_string(transactions) + " where id = 0; " + what +
+             "; commit");
+  }
+  void small() { commit("insert into items values (" + std::to_string(++rows) + ", 0, 'small')"); }
+  /// A row of 3 MB, and 6,000 rows of 500 bytes: each a diff of several parts.
+  void large_row() {
+    commit("insert into items select " + std::to_string(++rows) +
+           ", 0, string_agg(md5(i::text), '') from generate_series(1, 96000) i");
+  }
+  void many_rows() {
+    commit("insert into items select " + std::to_string(rows + 1) +
+           " + i, 0, repeat('x', 500) from generate_series(0, 5999) i");
+    rows += 6'000;
+  }
+
+  /// While slow ones read nothing everything is written, and the quick one has it before they read on.
+  void stall_and_catch_up(Counting& quick, const std::vector<Counting*>& slow) {
+    for (Counting* client : slow) {
+      ASSERT_TRUE(client->wait_count(0)) << client->fault();
+      client->client().pause_reading();
+    }
+    ASSERT_TRUE(quick.wait_count(0)) << quick.fault();
+    for (int round = 0; round < 6; ++round) {
+      large_row();
+      for (int i = 0; i < 40; ++i) small();
+      many_rows();
+      ASSERT_TRUE(quick.wait_count(transactions)) << quick.fault() << ": nobody waits for a slow client";
+    }
+    for (Counting* client : slow) EXPECT_LT(client->count(), transactions / 2) << "it was to be slow";
+    for (Counting* client : slow) client->client().resume_reading();
+    for (Counting* client : slow) EXPECT_TRUE(client->wait_count(transactions)) << client->fault();
+    small();
+    for (Counting* client : slow) EXPECT_TRUE(client->wait_count(transactions)) << client->fault();
+    ASSERT_TRUE(quick.wait_count(transactions)) << quick.fault();
+    for (Counting* client : slow) {
+      const client::Replica held = client->held();
+      EXPECT_EQ(held.counts().contradictions + held.counts().disorders + held.counts().unreadable, 0u);
+      EXPECT_TRUE(held.rows() == quick.held().rows());
+      EXPECT_EQ(held.rows().size(), static_cast<std::size_t>(rows) + 1);
+    }
+  }
+
+  rig::PostgresServer server;
+  std::string url;
+  rig::Sql sql;
+  client::Loop loop;
+  int transactions = 0;
+  int rows = 0;
+};
+
+TEST_F(Lagging, c7_who_stops_reading_catches_up_from_the_tail_exactly_and_nobody_waits_for_it) {
+  set_up();
+  const auto gateway = serve({"--tail-bytes-max", "512MiB"});
+  Counting quick(loop, gateway->port(), "");
+  Counting binary(loop, gateway->port(), "", kSmallBuffer);
+  Counting text(loop, gateway->port(), "json", kSmallBuffer);
+  stall_and_catch_up(quick, {&binary, &text});
+  EXPECT_EQ(binary.held().counts().snapshots, 1u);
+  EXPECT_EQ(text.held().counts().snapshots, 1u);
+  EXPECT_GE(gateway->metric("tidegate_lagging_total"), 2);
+  EXPECT_EQ(gateway->metric("tidegate_feed_resets_total"), 0);
+  EXPECT_EQ(gateway->metric("tidegate_debtors_total"), 0);
+}
+
+TEST_F(Lagging, c7_rule_26_who_fell_behind_the_tail_gets_a_snapshot_and_holds_nothing_of_the_tail_meanwhile) {
+  set_up();
+  const auto gateway = serve({"--tail-bytes-max", "12MiB"});
+  Counting quick(loop, gateway->port(), "");
+  Counting binary(loop, gateway->port(), "", kSmallBuffer);
+  Counting text(loop, gateway->port(), "json", kSmallBuffer);
+  stall_and_catch_up(quick, {&binary, &text});
+  EXPECT_GE(binary.held().counts().snapshots, 2u);
+  EXPECT_GE(text.held().counts().snapshots, 2u);
+  EXPECT_GE(gateway->metric("tidegate_lagging_total"), 2);
+  EXPECT_GE(gateway->metric("tidegate_given_back_total"), 2);
+  EXPECT_GE(gateway->metric("tidegate_feed_resets_total"), 2);
+  EXPECT_EQ(gateway->metric("tidegate_debtors_total"), 0);
+}
+
+/// In KiB, of /proc/<pid>/status.
+long memory_of(pid_t process, const std::string& name) {
+  std::ifstream status("/proc/" + std::to_string(process) + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with(name + ":")) return std::stol(line.substr(name.size() + 1));
+  }
+  return -1;
+}
+
+TEST_F(Lagging, rule_20_a_snapshot_that_nobody_reads_holds_no_transaction_and_no_memory) {
+  constexpr int kRows = 250'000;
+  constexpr long kBoundMiB = 8;
+  sql.exec("insert into items select i, 0, repeat('x', 1000) from generate_series(1, " +
+           std::to_string(kRows) + ") i; checkpoint");
+  set_up();
+  const auto gateway = serve({"--spool-memory-bytes", std::to_string(kBoundMiB) + "MiB"});
+  const long before = memory_of(gateway->process().pid(), "VmRSS");
+
+  std::mutex mutex;
+  std::size_t parts = 0;
+  std::size_t found = 0;
+  bool last = false;
+  client::Settings settings;
+  settings.port = static_cast<std::uint16_t>(gateway->port());
+  settings.subprotocols = {"tidegate.v1"};
+  settings.receive_buffer_bytes = kSmallBuffer;
+  client::Handlers handlers;
+  handlers.on_text = [&](std::string_view text) {
+    if (text.find(R"("op":"snapshot")") == std::string_view::npos) return;
+    const std::lock_guard lock(mutex);
+    if (text.find(R"("part":)" + std::to_string(parts)) != std::string_view::npos) ++parts;
+    for (std::size_t at = 0; (at = text.find("xx\"", at)) != std::string_view::npos; ++at) ++found;
+    last |= text.find(R"("last":true)") != std::string_view::npos;
+  };
+  client::Client client(loop, std::move(settings), std::move(handlers));
+  client.send_text(R"({"op":"subscribe","hashId":"q",)" + std::string(kQuery) + "}");
+  client.pause_reading();
+  ASSERT_TRUE(rig::eventually([&] { return gateway->metric("tidegate_feed_snapshots_total") == 1; }, 100s))
+      << gateway->output();
+
+  EXPECT_TRUE(rig::eventually([&] {
+    return sql.value(
+               "select count(*) from pg_stat_activity where datname = current_database() and pid <> "
+               "pg_backend_pid() and backend_type = 'client backend' and xact_start is not null") == "0";
+  })) << "a transaction is open for a client that reads nothing";
+  sql.exec("set lock_timeout = '2s'; alter table items add column later int");
+  EXPECT_LT(memory_of(gateway->process().pid(), "VmHWM") - before, (kBoundMiB + 16) * 1'024);
+  {
+    const std::lock_guard lock(mutex);
+    EXPECT_LE(parts, 1u) << "it was to read nothing";
+  }
+  client.resume_reading();
+  EXPECT_TRUE(rig::eventually(
+      [&] {
+        const std::lock_guard lock(mutex);
+        return last;
+      },
+      100s));
+  EXPECT_LT(memory_of(gateway->process().pid(), "VmHWM") - before, (kBoundMiB + 16) * 1'024);
+  const std::lock_guard lock(mutex);
+  EXPECT_EQ(found, static_cast<std::size_t>(kRows));
+  EXPECT_GT(parts, 500u);
+}
+
+}  // namespace
+}  // namespace tidegate::test
