@@ -17,7 +17,6 @@ void Managed::on_record(const log::Record& record) {
     return parts_.probe.dropped(*reason);
   }
   from.generation = std::max(from.generation, *record.headers.generation);
-  heard_ = parts_.clock.steady();
   if (record.headers.kind == log::Kind::progress) return on_progress(record, from);
   Channel* channel = parts_.channels.find(record.key);
   if (channel == nullptr) return parts_.probe.dropped(Drop::no_channel);
@@ -43,6 +42,7 @@ void Managed::on_record(const log::Record& record) {
 void Managed::on_progress(const log::Record& record, PartitionState& from) {
   const std::optional<ProgressValue> progress = parse_progress(record.value);
   if (!progress) return parts_.probe.dropped(Drop::malformed);
+  heard_ = parts_.clock.steady();  // rule 3: a matcher without its database answers still
   from.visible = progress->visible;
   from.passed = Passed{record.partition, record.offset, progress->position, epoch_->epoch};
   const std::int64_t age_us = unix_us(parts_.clock.wall()) - progress->time_us;

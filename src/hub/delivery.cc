@@ -33,6 +33,10 @@ void Hub::State::on(const feed::Accepted& event) {
     const auto channel = session.traits.v1 ? std::optional(event.channel) : std::nullopt;
     send(session, protocol::ack_message(name, event.query, event.resumed, channel));
   }
+  // Who comes meanwhile was not there when it was said.
+  if (stale_since_unix_ms_ && session.traits.v1) {
+    send(session, protocol::status_stale_message(*stale_since_unix_ms_));
+  }
   if (event.unsolicited) {
     probe_.reset();
     subscription->phase = next_phase(subscription->phase, Trigger::reset);
@@ -224,6 +228,7 @@ void Hub::State::on(const feed::Waiting& event) {
 
 void Hub::State::on(const feed::Stale& event) {
   owner_.check();
+  stale_since_unix_ms_ = event.since_unix_ms;
   if (!event.since_unix_ms) return;
   const std::string message = protocol::status_stale_message(*event.since_unix_ms);
   for (auto& [id, session] : sessions_) {

@@ -115,6 +115,8 @@ class Hub::State {
     std::vector<SubscriptionId> filtering;
   };
   std::unordered_map<Partition, Stream> streams_;
+  /// Set while nothing comes from upstream.
+  std::optional<std::int64_t> stale_since_unix_ms_;
   /// v1 sessions in the order in which their next `progress` is due: one interval for all, so a queue.
   std::deque<std::pair<Steady, SessionId>> progress_due_;
 };

@@ -26,6 +26,24 @@ TEST_F(HubTest, pass_through_answers_ack_and_snapshot_as_the_seed_does) {
   EXPECT_EQ(read(session), expected);
 }
 
+TEST_F(HubTest, c10_who_comes_while_the_data_is_stale_is_told_so) {
+  const auto told = [this](SessionId session) {
+    const auto messages = read(session);
+    const std::string stale = R"({"op":"status","stale_since":7})";
+    return std::count(messages.begin(), messages.end(), stale);
+  };
+  const SessionId early = hub->open({.v1 = true});
+  hub->on_event(feed::Stale{7});
+  EXPECT_EQ(told(early), 1);
+  const SessionId late = hub->open({.v1 = true});
+  accept(subscribe(late, "a"));
+  EXPECT_EQ(told(late), 1);
+  hub->on_event(feed::Stale{});
+  const SessionId later = hub->open({.v1 = true});
+  accept(subscribe(later, "a"));
+  EXPECT_EQ(told(later), 0);
+}
+
 TEST_F(HubTest, nothing_is_delivered_before_the_snapshot_is_written_and_caught_up) {
   const SessionId session = hub->open({});
   const SubscriptionId id = subscribe(session, "a");

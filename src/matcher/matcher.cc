@@ -58,6 +58,7 @@ class Matcher::State {
     auto event = stream_.next(reign_.patience());
     if (!event) {
       report(event.error());
+      reign_.out_of_reach();
       if (event.error().fault == Fault::unavailable) std::this_thread::sleep_for(kUnavailable);
       return event.error();
     }

@@ -36,7 +36,8 @@ Reign::~Reign() {
 Status Reign::check() const {
   if (inbox_->flooded())
     return Error{Fault::fatal, "the control topic brings more than the matcher can take in"};
-  if (usurper_ && reigning_ && usurper_->value() > generation_.value()) {
+  // Also before we reign: our fences and ends of activations must not come behind a successor's.
+  if (usurper_ && generation_.value() >= 0 && usurper_->value() > generation_.value()) {
     return Error{Fault::fatal, "another matcher has taken over"};
   }
   if (auto failure = writer_->appender().failure()) {
@@ -83,7 +84,7 @@ Status Reign::tick() {
     parts_.stream.nudge();
     probe_.nudged();
   }
-  if (due.progress) {
+  if (due.progress && !away_) {
     if (auto done = progress(); !done) return done;
   }
   confirm();
@@ -93,6 +94,7 @@ Status Reign::tick() {
 
 Status Reign::handle(source::StreamEvent event) {
   owner_.check();
+  away_ = false;
   return std::visit([this](const auto& each) { return handle_event(each); }, event);
 }
 

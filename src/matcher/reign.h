@@ -45,6 +45,9 @@ class Reign {
   Status tick();
   [[nodiscard]] std::chrono::milliseconds patience() const;
   Status handle(source::StreamEvent event);
+  /// In `handle`'s place: the stream gave no event because the database can't be reached. Until it gives one
+  /// there is no `progress`, which would say that clients have all there is.
+  void out_of_reach() { away_ = true; }
   Status finish();
 
   [[nodiscard]] Epoch epoch() const { return epoch_; }
@@ -127,6 +130,7 @@ class Reign {
     Lsn lsn;
     Steady since;
   };
+  bool away_ = false;
   VisibleWatermark watermark_{Lsn()};
   std::optional<Watched> watched_;  // a doubtful commit, for the metric of V's lag
   Ledger ledger_{Lsn()};

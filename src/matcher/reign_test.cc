@@ -203,6 +203,16 @@ TEST_F(ReignTest, Rule3AStreamThatStandsStillBelowTheServersLogIsPushed) {
   EXPECT_EQ(world_.stream.nudged_, 1);
 }
 
+TEST_F(ReignTest, Rule3NoProgressSaysThatAllIsWellWhileTheDatabaseIsOutOfReach) {
+  const auto before = progress_rounds();
+  reign_->out_of_reach();
+  step_after(5'000);
+  EXPECT_EQ(progress_rounds(), before);
+  give(source::Idle{});
+  step_after(1'000);
+  EXPECT_EQ(progress_rounds(), before + 1);
+}
+
 TEST_F(ReignTest, Rule5ALargeDiffIsCutIntoPartsOfOneEncodedDiff) {
   watch("q");
   give(transaction(200, 7, {inserted(order(1, "eu", "5", std::string(2'000'000, 'x')))}));

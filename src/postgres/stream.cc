@@ -103,7 +103,8 @@ Error Stream::ended(Error error) {
 Status Stream::connect_again(Steady deadline) {
   wait(std::min(deadline, retry_at_));
   if (stopped_) return Error{Fault::unavailable, "the change stream was stopped"};
-  if (clock_.steady() < retry_at_) return {};
+  if (clock_.steady() < retry_at_)
+    return Error{Fault::unavailable, "the change stream's connection is broken"};
   const Status taken = take_slot();
   if (taken) {
     backoff_ = options_.reconnect_min;
@@ -132,7 +133,6 @@ Result<source::StreamEvent> Stream::next(std::chrono::milliseconds wait_for) {
     }
     if (!link_) {
       if (const Status again = connect_again(deadline); !again) return again.error();
-      if (!link_) return source::StreamEvent(source::Idle{});
     }
     if (const Status served = serve_aside(); !served) return served.error();
     const auto more = read_some();
@@ -163,7 +163,8 @@ bool Stream::wait(Steady until) {
   sockets[count++] = {wake_, POLLIN, 0};
   if (link_ && !committed_) sockets[count++] = {link_->socket(), POLLIN, 0};
   if (const auto aside = aside_.interest()) sockets[count++] = *aside;
-  if (const auto due = aside_.due()) until = std::min(until, *due);
+  // Without the stream nobody serves the second connection: it must not wake us for nothing.
+  if (const auto due = link_ ? aside_.due() : std::nullopt) until = std::min(until, *due);
   if (committed_) until = std::min(until, retry_at_);
   ::poll(sockets.data(), count, milliseconds_until(until, clock_.steady()));
   return drain_wake();

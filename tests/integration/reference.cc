@@ -62,25 +62,27 @@ std::string key_of(const Reference::Cells& cells) {
 
 }  // namespace
 
-Reference::Reference(const std::string& url, std::string table, Render render)
-    : sql_(url), table_(std::move(table)), render_(std::move(render)) {
-  slot_ = "'reference_" + sql_.value("select current_database()") + "'";
-  sql_.exec("select pg_create_logical_replication_slot(" + slot_ + ", 'test_decoding')");
+Reference::Reference(std::string url, std::string table, Render render)
+    : url_(std::move(url)), table_(std::move(table)), render_(std::move(render)) {
+  rig::Sql sql(url_);
+  slot_ = "'reference_" + sql.value("select current_database()") + "'";
+  sql.exec("select pg_create_logical_replication_slot(" + slot_ + ", 'test_decoding')");
 }
 
 Reference::~Reference() {
   try {
-    sql_.exec("select pg_drop_replication_slot(" + slot_ + ")");
-  } catch (const rig::SqlError&) {  // the server is gone, or restarted: nothing to tidy
+    rig::Sql(url_).exec("select pg_drop_replication_slot(" + slot_ + ")");
+  } catch (const rig::SqlError&) {  // the server is gone: nothing to tidy
   }
 }
 
 void Reference::begin_with_rows() {
   constexpr Xid kFrozen(2);
+  rig::Sql sql(url_);
   Transaction all{kFrozen, {}, {}};
-  const auto columns = sql_.exec("select attname from pg_attribute where attrelid = '" + table_ +
-                                 "'::regclass and attnum > 0 and not attisdropped order by attnum");
-  for (const auto& row : sql_.exec("select * from " + table_)) {
+  const auto columns = sql.exec("select attname from pg_attribute where attrelid = '" + table_ +
+                                "'::regclass and attnum > 0 and not attisdropped order by attnum");
+  for (const auto& row : sql.exec("select * from " + table_)) {
     Cells cells;
     for (std::size_t i = 0; i < columns.size(); ++i) {
       if (row[i]) cells[columns[i][0].value()] = row[i];
@@ -91,10 +93,11 @@ void Reference::begin_with_rows() {
 }
 
 void Reference::read() {
-  next_xid_ = std::stoull(sql_.value("select pg_snapshot_xmax(pg_current_snapshot())"));
-  for (const auto& row : sql_.exec("select lsn::text, data from pg_logical_slot_get_changes(" + slot_ +
-                                   ", null, null, "
-                                   "'include-xids', 'true', 'skip-empty-xacts', 'true')")) {
+  rig::Sql sql(url_);
+  next_xid_ = std::stoull(sql.value("select pg_snapshot_xmax(pg_current_snapshot())"));
+  for (const auto& row : sql.exec("select lsn::text, data from pg_logical_slot_get_changes(" + slot_ +
+                                  ", null, null, "
+                                  "'include-xids', 'true', 'skip-empty-xacts', 'true')")) {
     line(row[0].value(), row[1].value());
   }
 }
@@ -105,7 +108,9 @@ void Reference::line(const std::string& end_lsn, const std::string& text) {
     open_ = Transaction{full_xid(std::stoull(text.substr(6))), {}, {}};
   } else if (text.starts_with("COMMIT")) {
     open_->end = parse_lsn(end_lsn);
-    if (!open_->changes.empty()) transactions_.push_back(std::move(*open_));
+    // After a crash the server may give again what was read before it.
+    const bool again = !transactions_.empty() && open_->end <= transactions_.back().end;
+    if (!open_->changes.empty() && !again) transactions_.push_back(std::move(*open_));
     open_.reset();
   } else if (text.starts_with(prefix)) {
     const std::string_view rest = std::string_view(text).substr(prefix.size());

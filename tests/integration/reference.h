@@ -35,7 +35,7 @@ class Reference {
 
   /// Makes the slot, which goes with the object; changes from now on are seen. The table has an integer
   /// primary key `id` and REPLICA IDENTITY FULL. `render` gives a row as the program should show it.
-  Reference(const std::string& url, std::string table, Render render);
+  Reference(std::string url, std::string table, Render render);
   ~Reference();
   Reference(const Reference&) = delete;
   Reference& operator=(const Reference&) = delete;
@@ -55,7 +55,7 @@ class Reference {
   void line(const std::string& end_lsn, const std::string& text);
   void add(Transaction& transaction, std::string key, std::optional<Cells> row);
   Xid full_xid(std::uint64_t low) const;
-  rig::Sql sql_;
+  const std::string url_;  // a connection each time: the server may restart in between
   const std::string table_;
   const Render render_;
   std::uint64_t next_xid_ = 0;  // with its epoch, as of the last `read`

@@ -23,7 +23,7 @@ Watcher::Watcher(client::Loop& loop, int port, std::string query, std::string fr
 }
 
 void Watcher::reconnect(int port) {
-  client_.reset();
+  close();
   {
     const std::lock_guard lock(mutex_);
     replica_.resubscribed();
@@ -33,6 +33,10 @@ void Watcher::reconnect(int port) {
 }
 
 void Watcher::close() {
+  {
+    const std::lock_guard lock(mutex_);
+    connected_ = false;  // handlers touch the client no more
+  }
   client_.reset();
 }
 
@@ -56,7 +60,7 @@ void Watcher::on_text(std::string_view text) {
     if (text.find(R"("waiting":)") != std::string_view::npos) ++waits_;
     if (text.find(R"("stale_since":)") != std::string_view::npos) ++stales_;
   }
-  if (replica_.error_code() == "unavailable" && text.starts_with(R"({"op":"error")")) {
+  if (connected_ && replica_.error_code() == "unavailable" && text.starts_with(R"({"op":"error")")) {
     ++refusals_;
     replica_.resubscribed();
     client_->send_text(subscribe_message());
@@ -90,6 +94,7 @@ void Watcher::connect(int port) {
   {
     const std::lock_guard lock(mutex_);
     subscribe = subscribe_message();
+    connected_ = true;
   }
   client_ = std::make_unique<client::Client>(loop_, std::move(settings), std::move(handlers));
   client_->send_text(std::move(subscribe));

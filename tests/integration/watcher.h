@@ -80,6 +80,7 @@ class Watcher {
   std::vector<Span> spans_;
   std::uint64_t snapshots_ = 0;
   std::uint64_t diffs_ = 0;
+  bool connected_ = false;
   std::string fault_;
   int refusals_ = 0;
   int waits_ = 0;

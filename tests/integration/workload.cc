@@ -214,6 +214,49 @@ void Workload::wait_committed(int count) const {
 
 namespace {
 
+/// What a writer waits for between two transactions, in the server.
+constexpr const char* kPause = "select pg_sleep(0.05)";
+/// Of a status that few queries want, since each gets its own copy; a diff of it is two parts.
+constexpr const char* kLargeRow =
+    "insert into orders values (9999, 'big', null, null, repeat('x', 1000000)) on conflict do nothing";
+constexpr int kLargeEvery = 16;
+
+}  // namespace
+
+Traffic::Traffic(std::string url, int writers, std::uint32_t seed) : url_(std::move(url)) {
+  for (int i = 0; i < writers; ++i)
+    threads_.emplace_back([this, seed, i] { write(seed + static_cast<std::uint32_t>(i), i == 0); });
+}
+
+Traffic::~Traffic() {
+  stopping_ = true;
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void Traffic::write(std::uint32_t seed, bool large) {
+  Random random(seed);
+  std::optional<rig::Sql> sql;
+  for (int i = 0; !stopping_; ++i) {
+    try {
+      if (!sql) sql.emplace(url_);
+      const bool now = large && i % kLargeEvery == 0;
+      sql->exec(!now                         ? transaction(random)
+                : i % (2 * kLargeEvery) != 0 ? "delete from orders where id = 9999"
+                                             : kLargeRow);
+      sql->exec(kPause);
+    } catch (const rig::SqlError& error) {
+      if (error.sqlstate().starts_with("40") || error.sqlstate().starts_with("23")) {
+        sql->exec("rollback");  // a deadlock, or a key that is taken
+        continue;
+      }
+      sql.reset();  // the server has gone; whether it committed the last one it knows itself
+      rig::look_again();
+    }
+  }
+}
+
+namespace {
+
 struct Atom {
   std::string sql;
   Matches matches;

@@ -68,6 +68,20 @@ class Workload {
   std::vector<std::thread> threads_;
 };
 
+/// The same writers, without end and at a pace, through restarts of the server: for as long as it lives. Now
+/// and then a row whose diffs are cut into parts.
+class Traffic {
+ public:
+  Traffic(std::string url, int writers, std::uint32_t seed);
+  ~Traffic();
+
+ private:
+  void write(std::uint32_t seed, bool large);
+  const std::string url_;
+  std::atomic<bool> stopping_{false};
+  std::vector<std::thread> threads_;
+};
+
 /// A query over `orders` in SQL, and its meaning said once more, by the test.
 struct RandomQuery {
   std::string sql;

@@ -139,10 +139,20 @@ std::string jar_directory() {
 KafkaBroker::KafkaBroker(Settings settings) : lib_(jar_directory()), port_(free_port()) {
   const std::string path = directory_.path() + "/server.properties";
   std::ofstream(path) << properties(port_, free_port(), directory_.path() + "/data", settings);
+  format();
+  start();
+}
+
+void KafkaBroker::format() {
   // Any 22 characters of base64url with 16 bytes in them are a cluster id.
   run({"java", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", lib_ + "/*",
-       "kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c", path});
-  start();
+       "kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c",
+       directory_.path() + "/server.properties"});
+}
+
+void KafkaBroker::lose_disk() {
+  std::filesystem::remove_all(directory_.path() + "/data");
+  format();
 }
 
 KafkaBroker::~KafkaBroker() = default;

@@ -37,6 +37,8 @@ class KafkaBroker {
   /// SIGKILL.
   void kill();
   void restart();
+  /// Of one that was stopped or killed: everything that it stored. It starts as a new one.
+  void lose_disk();
   /// Starts without waiting; for a test that wants to see a client wait.
   void launch();
   void wait_until_it_answers();
@@ -49,6 +51,7 @@ class KafkaBroker {
   void delete_records_below(const std::string& topic, int partition, std::int64_t offset);
 
  private:
+  void format();
   TemporaryDirectory directory_;
   std::string lib_;
   int port_ = 0;

@@ -69,17 +69,28 @@ void Process::signal(int number) const {
 
 std::optional<int> Process::wait(std::chrono::milliseconds timeout) {
   const auto until = std::chrono::steady_clock::now() + timeout;
-  while (!exit_code_) {
-    int status = 0;
-    if (::waitpid(pid_, &status, WNOHANG) == pid_) {
-      exit_code_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    } else if (std::chrono::steady_clock::now() >= until) {
-      return std::nullopt;
-    } else {
-      std::this_thread::sleep_for(kPoll);
-    }
+  for (look(); !exit_code_; look()) {
+    if (std::chrono::steady_clock::now() >= until) return std::nullopt;
+    std::this_thread::sleep_for(kPoll);
   }
   return exit_code_;
+}
+
+bool Process::look(int options) {
+  int status = 0;
+  if (exit_code_ || ::waitpid(pid_, &status, WNOHANG | options) != pid_) return false;
+  if (WIFSTOPPED(status)) return true;
+  exit_code_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return false;
+}
+
+bool Process::wait_stopped(std::chrono::milliseconds timeout) {
+  const auto until = std::chrono::steady_clock::now() + timeout;
+  while (!look(WUNTRACED)) {
+    if (exit_code_ || std::chrono::steady_clock::now() >= until) return false;
+    std::this_thread::sleep_for(kPoll);
+  }
+  return true;
 }
 
 bool Process::running() {

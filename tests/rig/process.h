@@ -33,11 +33,15 @@ class Process {
   /// Waits for its end; the exit code, or 128 + the signal; nothing if it still runs after `timeout`.
   std::optional<int> wait(std::chrono::milliseconds timeout);
   [[nodiscard]] bool running();
+  /// Waits until it is stopped (SIGSTOP, by whomever); false if it ends or the time is over before. Each stop
+  /// is told once.
+  bool wait_stopped(std::chrono::milliseconds timeout);
   [[nodiscard]] std::string output() const;
   /// Waits until the output contains `text`; false if it ends or the time is over before.
   bool wait_for_output(const std::string& text, std::chrono::milliseconds timeout);
 
  private:
+  bool look(int options = 0);  // whether it has stopped, if that is among the options
   pid_t pid_ = -1;
   std::string log_path_;
   std::optional<int> exit_code_;

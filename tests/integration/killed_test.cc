@@ -1,0 +1,311 @@
+// C9: kill -9 of each process at each step of a commit's and of a subscription's journey. Clients converge,
+// each step of each history is the reference's (nothing doubled, nothing lost), stale data is called stale.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <cstdlib>
+#include <iostream>
+#include <set>
+
+#include "base/fault_point.h"
+#include "integration/crowd.h"
+#include "integration/deployment.h"
+
+namespace tidegate::test {
+namespace {
+
+using namespace std::chrono_literals;
+using Who = Deployment::Who;
+
+constexpr int kStayers = 10;
+
+/// Passed once a start, or once a client.
+bool once(std::string_view point) {
+  for (const char* name :
+       {"gateway.half_written", "matcher.slot_taken", "matcher.epoch_decided", "matcher.start_written",
+        "matcher.first_progress", "matcher.fenced", "matcher.inherited"}) {
+    if (point == name) return true;
+  }
+  return false;
+}
+
+/// One server and one broker for all tests; a database, a slot and topics for each.
+class Killed : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    server = std::make_unique<rig::PostgresServer>();
+    broker = std::make_unique<rig::KafkaBroker>(
+        rig::KafkaBroker::Settings{{"auto.create.topics.enable", "false"}});
+  }
+  static void TearDownTestSuite() {
+    broker.reset();
+    server.reset();
+  }
+
+  Killed() : name("shop" + std::to_string(++count)), url(server->create_database(name)) {
+    Workload::create_table(url);
+    rig::Sql(url).exec(
+        "create table fat (id integer primary key, body text); alter table fat replica identity full; "
+        "insert into fat select i, repeat('x', 500000) from generate_series(1, 40) i");
+  }
+  ~Killed() override {
+    if (HasFailure() && deployment) std::cout << deployment->output();
+  }
+
+  /// Short times, so that what needs a lapse of them is seen soon.
+  void deploy() {
+    broker->create_topic(name + ".diffs", 2);
+    const Deployment::Words lease{"--lease-ms", "3000"};
+    Deployment::Flags flags{lease, lease};
+    for (const char* word : {"--auth", "none", "--linger-ms", "1000", "--stale-after-ms", "2000"})
+      flags.gateways.emplace_back(word);
+    for (const char* word : {"--match-linger-ms", "300"}) flags.matcher.emplace_back(word);
+    deployment = std::make_unique<Deployment>(url, broker.get(), name, flags);
+    for (const Who who : {Deployment::matcher, Deployment::first, Deployment::second}) {
+      ASSERT_TRUE(deployment->wait_ready(who)) << deployment->output();
+    }
+  }
+  std::unique_ptr<Crowd> gather(std::size_t gateways = 2) const {
+    auto crowd = std::make_unique<Crowd>(
+        url, [this](std::size_t gateway) { return deployment->port(static_cast<Who>(gateway)); }, gateways,
+        kStayers);
+    EXPECT_TRUE(crowd->wait_whole()) << deployment->output();
+    return crowd;
+  }
+  /// Stops the process there, on the first to third passing by chance, and says so.
+  bool stop_at(Who who, std::string_view point, const std::function<void()>& meanwhile = {}) {
+    const std::string fault = std::string(point) + ":" + std::to_string(once(point) ? 1 : 1 + random() % 3);
+    const bool hit = deployment->stop_at(who, fault, meanwhile);
+    say((hit ? "hit   " : "NEVER ") + fault);
+    EXPECT_TRUE(hit) << fault << " was never passed";
+    return hit;
+  }
+  void say(const std::string& what) const {
+    const auto now = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+    std::printf("%6.1f s %s\n", now, what.c_str());
+    std::fflush(stdout);
+  }
+  void expect_exact(Crowd& crowd) const {
+    const Verdict verdict = crowd.settle();
+    EXPECT_EQ(verdict.faults, 0u) << verdict.first;
+    EXPECT_GE(verdict.diffs, 300u) << "the load was too thin to show anything";
+  }
+
+  /// Of all who stay; they agree.
+  static Epoch epoch_of(const Crowd& crowd) {
+    const Epoch epoch = crowd.stayers()[0].watcher->cursor()->epoch;
+    for (const Watched& each : crowd.stayers()) EXPECT_EQ(each.watcher->cursor()->epoch, epoch);
+    return epoch;
+  }
+
+  static std::unique_ptr<rig::PostgresServer> server;
+  static std::unique_ptr<rig::KafkaBroker> broker;
+  static int count;
+
+  const std::string name;
+  const std::string url;
+  std::unique_ptr<Deployment> deployment;
+  client::Loop loop;
+  const std::chrono::steady_clock::time_point begun = std::chrono::steady_clock::now();
+  std::mt19937 random{new_seed()};
+};
+std::unique_ptr<rig::PostgresServer> Killed::server;
+std::unique_ptr<rig::KafkaBroker> Killed::broker;
+int Killed::count = 0;
+
+using Points = std::vector<std::string_view>;
+
+bool of_matcher(std::string_view point) {
+  return point.starts_with("matcher.") || point.starts_with("stream.");
+}
+
+/// Those of the list that belong to the matcher or to gateways.
+Points points_of(bool matcher) {
+  Points points;
+  for (const FaultPoint& point : kFaultPoints) {
+    if (of_matcher(point.name) == matcher) points.push_back(point.name);
+  }
+  return points;
+}
+
+/// A few in `make test`, all with TIDEGATE_LONG=1.
+Points few_or_all(Points few) {
+  const char* wanted = std::getenv("TIDEGATE_LONG");
+  if (wanted == nullptr || std::string_view(wanted) != "1") return few;
+  Points all = points_of(true);
+  for (const std::string_view point : points_of(false)) all.push_back(point);
+  return all;
+}
+
+Who home_of(std::string_view point) {
+  return of_matcher(point) ? Deployment::matcher : Deployment::first;
+}
+
+/// Asks for more than a socket holds, and reads nothing: at whatever process listens there now.
+class SlowReader {
+ public:
+  void follow(client::Loop& loop, const Deployment& deployment) {
+    const int port = deployment.port(Deployment::first);
+    if (port == port_ || !deployment.ready(Deployment::first)) return;
+    port_ = port;
+    client::Settings settings;
+    settings.port = static_cast<std::uint16_t>(port);
+    settings.subprotocols = {"tidegate.v1"};
+    settings.receive_buffer_bytes = 4096;
+    client_ = std::make_unique<client::Client>(loop, std::move(settings), client::Handlers{});
+    client_->pause_reading();
+    client_->send_text(R"({"op":"subscribe","hashId":"fat","sql":"select id, body from fat"})");
+  }
+
+ private:
+  int port_ = 0;
+  std::unique_ptr<client::Client> client_;
+};
+
+// ---- kill -9 of the process itself ----
+
+TEST_F(Killed, c9_a_matcher_killed_at_each_of_its_steps_loses_and_doubles_nothing) {
+  ASSERT_NO_FATAL_FAILURE(deploy());
+  const auto crowd = gather();
+  const auto epoch = epoch_of(*crowd);
+  for (const std::string_view point : points_of(true)) {
+    if (stop_at(Deployment::matcher, point)) deployment->signal(Deployment::matcher, SIGKILL);
+  }
+  EXPECT_TRUE(deployment->wait_ready(Deployment::matcher));
+  expect_exact(*crowd);
+  EXPECT_EQ(epoch_of(*crowd), epoch) << "rule 10: a death must not cost everybody a snapshot";
+  EXPECT_EQ(deployment->resets("activation"), 0) << "rule 14: open activations are kept";
+  EXPECT_GT(deployment->dropped("seen_before"), 0) << "rule 4: what is streamed again is given once";
+}
+
+TEST_F(Killed, c9_a_gateway_killed_at_each_of_its_steps_loses_and_doubles_nothing) {
+  ASSERT_NO_FATAL_FAILURE(deploy());
+  const auto crowd = gather();
+  SlowReader slow;
+  for (const std::string_view point : points_of(false)) {
+    const auto meanwhile = [&] {
+      if (point == "gateway.half_written") slow.follow(loop, *deployment);
+    };
+    if (stop_at(Deployment::first, point, meanwhile)) deployment->signal(Deployment::first, SIGKILL);
+  }
+  EXPECT_TRUE(deployment->wait_ready(Deployment::first));
+  expect_exact(*crowd);
+  EXPECT_GT(deployment->metric(Deployment::second, "tidegate_feed_resumes_held_total"), 0)
+      << "c8: a cursor of one gateway is good at the other";
+}
+
+// ---- what they all stand on ----
+
+TEST_F(Killed, c9_a_broker_killed_at_a_step_of_ours_loses_and_doubles_nothing) {
+  ASSERT_NO_FATAL_FAILURE(deploy());
+  const auto crowd = gather();
+  const auto epoch = epoch_of(*crowd);
+  for (const std::string_view point : few_or_all({"matcher.between_parts", "gateway.lease_sent"})) {
+    if (!stop_at(home_of(point), point)) continue;
+    const auto told = crowd->told_stale();
+    broker->kill();
+    deployment->signal(home_of(point), SIGCONT);
+    EXPECT_TRUE(crowd->wait_stale(told)) << "c10: stale data is called stale";
+    say("is called stale");
+    broker->start();
+    say("is back");
+    EXPECT_TRUE(deployment->wait_ready(home_of(point)));
+    say("ready");
+  }
+  expect_exact(*crowd);
+  EXPECT_EQ(epoch_of(*crowd), epoch);
+}
+
+TEST_F(Killed, c9_a_database_that_crashes_at_a_step_of_ours_loses_and_doubles_nothing) {
+  ASSERT_NO_FATAL_FAILURE(deploy());
+  const auto crowd = gather();
+  const auto epoch = epoch_of(*crowd);
+  for (const std::string_view point :
+       few_or_all({"stream.received", "matcher.visibility_asked", "matcher.confirming", "snapshot.locked",
+                   "snapshot.begun"})) {
+    if (!stop_at(home_of(point), point)) continue;
+    const auto told = crowd->told_stale();
+    server->stop(rig::PostgresServer::Stop::immediate);
+    deployment->signal(home_of(point), SIGCONT);
+    EXPECT_TRUE(crowd->wait_stale(told)) << "c10: stale data is called stale";
+    server->start();
+    EXPECT_TRUE(deployment->wait_ready(Deployment::matcher));
+    EXPECT_TRUE(deployment->wait_ready(home_of(point)));
+  }
+  expect_exact(*crowd);
+  EXPECT_EQ(epoch_of(*crowd), epoch);
+}
+
+// ---- stalled, and two of them ----
+
+TEST_F(Killed, rule_4_a_second_matcher_is_refused_and_a_stalled_one_says_nothing_after_its_successor) {
+  ASSERT_NO_FATAL_FAILURE(deploy());
+  const auto crowd = gather();
+  const auto mistake = deployment->beside(Deployment::matcher);
+  EXPECT_EQ(mistake->process().wait(60s), 1) << mistake->output();
+  for (const std::string_view point :
+       {"matcher.start_written", "matcher.matched", "matcher.between_parts", "matcher.activation_stored"}) {
+    if (!stop_at(Deployment::matcher, point)) continue;
+    deployment->supervise(Deployment::matcher, false);
+    rig::Sql sql(url);
+    const std::string slot = "from pg_replication_slots where slot_name = '" + name + "'";
+    sql.exec("select pg_terminate_backend(active_pid) " + slot + " and active");
+    EXPECT_TRUE(rig::eventually([&] { return sql.value("select not active " + slot) == "t"; }));
+    const auto successor = deployment->beside(Deployment::matcher);
+    EXPECT_TRUE(successor->process().wait_for_output("\"ready\"", 60s)) << successor->output();
+    deployment->signal(Deployment::matcher, SIGCONT);
+    EXPECT_EQ(deployment->wait_ended(Deployment::matcher), 1) << point;
+    EXPECT_TRUE(successor->process().running()) << successor->output();
+    successor->process().signal(SIGKILL);
+    deployment->supervise(Deployment::matcher, true);
+  }
+  EXPECT_TRUE(deployment->wait_ready(Deployment::matcher));
+  expect_exact(*crowd);
+  EXPECT_GT(deployment->dropped("old_generation"), 0);
+}
+
+TEST_F(Killed, rule_15_a_gateway_stalled_for_longer_than_its_lease_begins_anew) {
+  ASSERT_NO_FATAL_FAILURE(deploy());
+  const auto crowd = gather();
+  crowd->end_visits();
+  Watcher only(loop, deployment->port(Deployment::first),
+               R"("sql":"select id, status from orders where id <> -1000000")", "json");
+  ASSERT_TRUE(only.wait_whole(30s)) << only.fault();
+  const auto queries = [&] { return deployment->metric(Deployment::matcher, "tidegate_matcher_queries"); };
+  std::set<std::string> wanted;
+  for (const Watched& each : crowd->stayers()) wanted.insert(each.query.sql);
+  ASSERT_TRUE(rig::eventually([&] { return queries() <= static_cast<double>(wanted.size() + 1); }, 60s))
+      << "the visitors' are matched still";
+  const double before = queries();
+  deployment->signal(Deployment::first, SIGSTOP);
+  EXPECT_TRUE(rig::eventually([&] { return queries() < before; }, 60s)) << "its lease does not end";
+  deployment->signal(Deployment::first, SIGCONT);
+  EXPECT_TRUE(rig::eventually([&] { return only.counts().snapshots == 2; }, 60s));
+  EXPECT_TRUE(deployment->wait_ready(Deployment::first));
+  expect_exact(*crowd);
+  EXPECT_GT(deployment->resets("lease"), 0);
+}
+
+// ---- one node ----
+
+TEST_F(Killed, c9_on_one_node_clients_get_fresh_snapshots) {
+  deployment = std::make_unique<Deployment>(url, nullptr, name,
+                                            Deployment::Flags{{"--auth", "none", "--linger-ms", "1000"}, {}});
+  ASSERT_TRUE(deployment->wait_ready(Deployment::first)) << deployment->output();
+  const auto crowd = gather(1);
+  for (const std::string_view point :
+       few_or_all({"matcher.matched", "matcher.active_appended", "gateway.encoded", "snapshot.spooled"})) {
+    if (stop_at(Deployment::first, point)) deployment->signal(Deployment::first, SIGKILL);
+  }
+  for (const std::string_view point : few_or_all({"stream.whole", "snapshot.begun"})) {
+    if (!stop_at(Deployment::first, point)) continue;
+    server->stop(rig::PostgresServer::Stop::immediate);
+    deployment->signal(Deployment::first, SIGCONT);
+    server->start();
+  }
+  EXPECT_TRUE(deployment->wait_ready(Deployment::first));
+  expect_exact(*crowd);
+}
+
+}  // namespace
+}  // namespace tidegate::test
