@@ -34,13 +34,16 @@ kafka::Options kafka_options(const config::Settings& settings) {
 }
 
 std::unique_ptr<source::Source> make_source(const config::Settings& settings, Clock& clock,
-                                            metrics::Registry& metrics) {
+                                            metrics::Registry& metrics,
+                                            std::function<void(const std::string&)> on_waiting) {
   if (settings.database_kind == config::Database::sqlite) {
     sqlite::Options options;
     options.path = settings.sqlite_path;
     return sqlite::make_source(options, clock, metrics);
   }
-  return postgres::make_source(postgres_options(settings), clock, metrics);
+  postgres::Options options = postgres_options(settings);
+  options.on_waiting = std::move(on_waiting);
+  return postgres::make_source(std::move(options), clock, metrics);
 }
 
 }  // namespace tidegate::app

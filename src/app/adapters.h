@@ -20,8 +20,10 @@ bool has_kafka(const config::Settings& settings);
 postgres::Options postgres_options(const config::Settings& settings);
 kafka::Options kafka_options(const config::Settings& settings);
 
-/// The database of the settings; there must be one.
+/// The database of the settings; there must be one. `on_waiting` hears, while a stream starts, what that
+/// waits for.
 std::unique_ptr<source::Source> make_source(const config::Settings& settings, Clock& clock,
-                                            metrics::Registry& metrics);
+                                            metrics::Registry& metrics,
+                                            std::function<void(const std::string&)> on_waiting = {});
 
 }  // namespace tidegate::app

@@ -67,11 +67,12 @@ Status Matching::ready() const {
 // ---- backend ----
 
 Backend::Backend(Process process, std::vector<feed::ShardPort> shards, std::shared_ptr<Budget> memory,
-                 OnCatalogue on_catalogue)
+                 OnCatalogue on_catalogue, std::function<void(const std::string&)> on_waiting)
     : process_(process),
       shards_(std::move(shards)),
       memory_(std::move(memory)),
-      on_catalogue_(std::move(on_catalogue)) {}
+      on_catalogue_(std::move(on_catalogue)),
+      on_waiting_(std::move(on_waiting)) {}
 
 Backend::~Backend() {
   stop();
@@ -79,7 +80,7 @@ Backend::~Backend() {
 
 Status Backend::open_parts() {
   const config::Settings& settings = process_.settings;
-  if (has_database(settings)) source_ = make_source(settings, process_.clock, process_.metrics);
+  if (has_database(settings)) source_ = make_source(settings, process_.clock, process_.metrics, on_waiting_);
   if (has_kafka(settings)) {
     auto log = kafka::KafkaLog::open(kafka_options(settings));
     if (!log) return log.error();

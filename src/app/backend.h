@@ -57,8 +57,9 @@ class Matching {
 class Backend {
  public:
   using OnCatalogue = std::function<void(std::shared_ptr<const query::Catalogue>)>;
+  /// `on_waiting` hears, from within `start`, what that waits for.
   Backend(Process process, std::vector<feed::ShardPort> shards, std::shared_ptr<Budget> memory,
-          OnCatalogue on_catalogue);
+          OnCatalogue on_catalogue, std::function<void(const std::string&)> on_waiting);
   ~Backend();
   Backend(const Backend&) = delete;
   Backend& operator=(const Backend&) = delete;
@@ -83,6 +84,7 @@ class Backend {
   std::vector<feed::ShardPort> shards_;
   std::shared_ptr<Budget> memory_;
   OnCatalogue on_catalogue_;
+  std::function<void(const std::string&)> on_waiting_;
   std::unique_ptr<source::Source> source_;
   std::unique_ptr<log::Log> log_;
   std::unique_ptr<registry::Registry> registry_;

@@ -52,7 +52,7 @@ bool Gateway::post(feed::Command command) {
 
 Status Gateway::ready() const {
   const std::shared_lock lock(mutex_);
-  return backend_ ? backend_->ready() : Status(Error{Fault::unavailable, "starting"});
+  return backend_ ? backend_->ready() : Status(Error{Fault::unavailable, waiting_});
 }
 
 Status Gateway::listen() {
@@ -64,24 +64,30 @@ Status Gateway::listen() {
 }
 
 Status Gateway::start_backend() {
-  auto backend = std::make_shared<Backend>(process_, edge_->ports(), memory_, [this](auto catalogue) {
-    edge_->set_catalogue(std::move(catalogue));
-  });
+  auto backend = std::make_shared<Backend>(
+      process_, edge_->ports(), memory_,
+      [this](auto catalogue) { edge_->set_catalogue(std::move(catalogue)); },
+      [this](const std::string& reason) { waits_for(reason); });
   if (Status started = backend->start(); !started) return started;
   const std::unique_lock lock(mutex_);
   backend_ = std::move(backend);
   return {};
 }
 
+/// For /readyz, and once for the log.
+void Gateway::waits_for(const std::string& reason) {
+  const std::unique_lock lock(mutex_);
+  if (waiting_ == reason) return;
+  waiting_ = reason;
+  process_.logger.warning("waiting", {{"reason", reason}});
+}
+
 Status Gateway::run() {
-  std::string last;
   for (;;) {
     Status started = start_backend();
     if (started) break;
     if (started.error().fault != Fault::unavailable) return started;
-    if (last != started.error().message)
-      process_.logger.warning("waiting", {{"reason", started.error().message}});
-    last = started.error().message;
+    waits_for(started.error().message);
     Status waited = process_.interrupts.wait(kRetry);
     if (waited) return {};
     if (!waited.error().message.empty()) return waited;

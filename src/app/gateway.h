@@ -37,6 +37,7 @@ class Gateway {
 
  private:
   Status start_backend();
+  void waits_for(const std::string& reason);
   [[nodiscard]] bool post(feed::Command command);
   [[nodiscard]] Status ready() const;
 
@@ -44,6 +45,7 @@ class Gateway {
   const std::shared_ptr<Budget> memory_;  // of this start's: what an earlier one left dies with its own
   mutable std::shared_mutex mutex_;
   std::shared_ptr<Backend> backend_;  // guarded by mutex_
+  std::string waiting_ = "starting";  // for what, while there is no backend; guarded by mutex_
   std::unique_ptr<session::Edge> edge_;
 };
 

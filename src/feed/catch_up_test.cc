@@ -89,7 +89,7 @@ class TextTest : public testing::Test {
  protected:
   void SetUp() override {
     stage.start();
-    stage.subscribe(key, query);
+    stage.subscribe(key, query, {}, {}, protocol::Encoding::v1);
     stage.active(key, *query, 0xabc, 100);
     stage.progress(100, 100);
     stage.source.wait_begun(1);  // with 100 as V
@@ -146,14 +146,14 @@ TEST_F(TextTest, rule_5_parts_are_assembled_and_cut_by_changes_live_and_from_the
     changes += count(text, R"("kind":"insert")");
   }
   EXPECT_EQ(changes, 200u);
-  // The same for one who lags, and for raw ones, to whom the texts say nothing.
+  // The same for one who lags, and for binary ones, to whom the texts say nothing.
   Follower& later = stage.subscribe(key, query, {}, {}, protocol::Encoding::json);
-  Follower& raw = stage.subscribe(key, query);
+  Follower& binary = stage.subscribe(key, query, {}, {}, protocol::Encoding::v1);
   stage.until_live(later);
-  stage.until_live(raw);
+  stage.until_live(binary);
   EXPECT_EQ(later.got, live.got);
-  ASSERT_EQ(raw.got.size(), 2u);
-  EXPECT_EQ(raw.got[0].payload + raw.got[1].payload, whole);
+  ASSERT_EQ(binary.got.size(), 2u);
+  EXPECT_EQ(binary.got[0].payload + binary.got[1].payload, whole);
 }
 
 TEST_F(TextTest, what_nobody_wanted_as_text_is_rendered_for_who_catches_up) {

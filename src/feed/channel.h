@@ -77,6 +77,9 @@ struct Channel {
   Partition partition;
   Lsn last_complete;  ///< rule 5: a diff at or below it has been given before
   std::optional<Unfinished> unfinished;
+  /// Rule 5: the last diff that came in parts. Who can't join parts needs a snapshot that holds it.
+  Lsn parts_lsn;
+  FeedSeq parts_seq;
   std::optional<Flight> flight;
   std::optional<Taken> taken;
   int lost_races = 0;

@@ -152,6 +152,8 @@ bool Delivery::gather(Gathering& gathering, const Channel& channel, const FrameA
   const bool text = gathering.encoding() == Encoding::json;
   const bool further = frame.slices[index_of(Encoding::raw)].size == 0;  // a further text, for `json` alone
   const bool nothing_to_say = text ? !frame.last || !channel.query : further;
+  const bool piece = channel.query && !further && (frame.part != 0 || !frame.last);
+  if (piece && !protocol::takes_parts(gathering.encoding())) return false;
   if (frame.slices[index_of(gathering.encoding())].size > 0 || nothing_to_say) {
     gathering.take(held.batch, held.frame);
     return true;

@@ -23,7 +23,7 @@ class HistoryTest : public testing::Test {
   protocol::Cursor cursor(std::int64_t offset, std::uint64_t lsn) const {
     return {stage.epoch, query->hash(), Activation(kActivation), Partition(0), Offset(offset), Lsn(lsn), {}};
   }
-  Follower& resume(const protocol::Cursor& from, protocol::Encoding encoding = protocol::Encoding::raw) {
+  Follower& resume(const protocol::Cursor& from, protocol::Encoding encoding = protocol::Encoding::v1) {
     return stage.subscribe(key, query, from, {}, encoding);
   }
   void active(std::uint64_t r) {

@@ -1,5 +1,6 @@
 #include "feed/managed.h"
 
+#include <algorithm>
 #include <cassert>
 #include <utility>
 
@@ -131,6 +132,18 @@ void Managed::begin_anew(Subscription& subscription) {
                                                  .partition = channel.partition});
 }
 
+/// Rule 5: a frame without a header and a base64 text have no room for a part's number.
+void Managed::refresh_partless(Channel& channel) {
+  parts_.delivery.flush();
+  for (SubscriptionId id : channel.subscriptions) {
+    Subscription& subscription = *parts_.channels.find(id);
+    if (subscription.pending || protocol::takes_parts(subscription.encoding)) continue;
+    parts_.probe.reset(Reset::parts);
+    begin_anew(subscription);
+  }
+  advance(channel);
+}
+
 std::optional<Lsn> Managed::visible(const Channel& channel) const {
   return partitions_[static_cast<std::size_t>(channel.partition.value())].visible;
 }
@@ -142,9 +155,19 @@ void Managed::advance(Channel& channel) {
     return;
   }
   if (!channel.activation || channel.flight) return;
+  const bool partless =
+      std::any_of(channel.pending.begin(), channel.pending.end(), [this](SubscriptionId id) {
+        const Subscription* subscription = parts_.channels.find(id);
+        return subscription != nullptr && !protocol::takes_parts(subscription->encoding);
+      });
+  // Rule 5: who can't join parts needs a snapshot that holds them.
+  const FeedSeq after_least =
+      partless ? std::max(channel.complete_since, channel.parts_seq) : channel.complete_since;
+  const Lsn complete = channel.complete_lsn.value_or(Lsn());
+  const Lsn least = partless ? std::max(complete, channel.parts_lsn) : complete;
   const Steady now = parts_.clock.steady();
   if (channel.taken && now - channel.taken->at <= parts_.options.snapshot_reuse &&
-      channel.taken->after >= channel.complete_since) {
+      channel.taken->after >= after_least) {
     parts_.probe.snapshot_reused();
     const Taken taken = *channel.taken;
     serve(channel, std::exchange(channel.pending, {}), taken);
@@ -152,7 +175,7 @@ void Managed::advance(Channel& channel) {
   }
   channel.taken.reset();
   const std::optional<Lsn> v = visible(channel);
-  if (v && *v >= channel.complete_lsn.value_or(Lsn())) start_flight(channel);
+  if (v && *v >= least) start_flight(channel);
 }
 
 /// Rules 17 and 19: what the stream holds at this moment is noted first, then the reading begins.

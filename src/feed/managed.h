@@ -107,6 +107,7 @@ class Managed {
   [[nodiscard]] static std::optional<Refusal> refusal(const Channel& channel, const protocol::Cursor& cursor);
   void hold(Subscription& subscription, const protocol::Cursor& cursor, FeedSeq after, Held from);
   void begin_anew(Subscription& subscription);
+  void refresh_partless(Channel& channel);
 
   // What the tail has lost and the log may have.
   void reread_resume(Subscription& subscription, const protocol::Cursor& cursor);

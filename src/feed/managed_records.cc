@@ -128,9 +128,14 @@ void Managed::on_diff(Channel& channel, const log::Record& record) {
                     .part = headers.part,
                     .last = (headers.flags & log::kFlagLastPart) != 0};
   move_on(headers, channel.last_complete, channel.unfinished);
-  if (parts_.delivery.add(channel, frame, record.value)) return;
-  parts_.probe.undecodable();
-  reset(channel, Reset::value, headers.lsn);
+  if (!parts_.delivery.add(channel, frame, record.value)) {
+    parts_.probe.undecodable();
+    return reset(channel, Reset::value, headers.lsn);
+  }
+  if (frame.last && frame.part == 0) return;
+  channel.parts_lsn = frame.lsn;
+  channel.parts_seq = frame.seq;
+  if (frame.last) refresh_partless(channel);
 }
 
 void Managed::on_reset(Channel& channel, const log::Record& record) {

@@ -16,8 +16,8 @@ class ManagedTest : public testing::Test {
   void SetUp() override { stage.start(); }
 
   /// A subscription that is live after a snapshot with `fence` until H.
-  Follower& live(std::uint64_t v, std::uint64_t h) {
-    Follower& follower = stage.subscribe(key, query);
+  Follower& live(std::uint64_t v, std::uint64_t h, protocol::Encoding encoding = protocol::Encoding::v1) {
+    Follower& follower = stage.subscribe(key, query, {}, {}, encoding);
     stage.active(key, *query, kActivation, v);
     stage.progress(v, v);
     stage.source.wait_begun(1);
@@ -167,6 +167,25 @@ TEST_F(ManagedTest, rule_16_a_resume_waits_for_active_and_is_acked_within_five_s
   stage.clock.advance(std::chrono::seconds(30));
   stage.until([&] { return late.waiting == 1; });
   EXPECT_EQ(early.waiting, 0);
+  EXPECT_FALSE(late.refused) << "to wait is no error";
+  stage.active("t/things/2", *query_for(2), 0xdef, 100);
+  stage.progress(100, 100);
+  stage.source.wait_begun(1);
+  stage.source.release({.fence = fence(100)});
+  stage.until_live(late);
+  EXPECT_EQ(late.snapshots.size(), 1u) << "the snapshot follows by itself";
+}
+
+TEST_F(ManagedTest, rule_18_an_lsn_alone_is_answered_by_a_fresh_snapshot) {
+  live(100, 100);
+  stage.settle(110, 110);
+  stage.clock.advance(std::chrono::minutes(1));  // past the reuse of the first snapshot
+  Follower& follower = stage.subscribe(key, query, {}, Lsn(105), protocol::Encoding::v1);
+  stage.source.wait_begun(2);
+  stage.source.release({.fence = fence(110)});
+  stage.until_live(follower);
+  EXPECT_FALSE(follower.accepted->resumed);
+  EXPECT_EQ(follower.snapshots.size(), 1u);
 }
 
 TEST_F(ManagedTest, rule_14_the_channels_own_closed_resets_it_and_another_ones_does_not) {
@@ -283,6 +302,37 @@ TEST_F(ManagedTest, rule_5_parts_of_an_unfinished_transaction_are_begun_again_by
       follower.got,
       std::vector<Got>({{Lsn(110), "x0", 0}, {Lsn(110), "x1", 1}, {Lsn(110), "y0", 0}, {Lsn(110), "y1", 1}}));
   EXPECT_EQ(follower.unsolicited, 0);
+}
+
+TEST_F(ManagedTest, rule_5_parts_are_a_reset_for_who_has_no_room_for_their_numbers) {
+  Follower& with_header = live(100, 100);
+  Follower& without = stage.subscribe(key, query, {}, {}, protocol::Encoding::raw);
+  stage.until_live(without);
+  const Partition partition = stage.partition_of(key);
+  stage.append(log::Kind::diff, partition, key, "x0", 110, Xid(1), 0, false);
+  stage.append(log::Kind::diff, partition, key, "x1", 110, Xid(1), 1, true);
+  stage.settle(110, 109);
+  EXPECT_EQ(without.unsolicited, 1);
+  EXPECT_EQ(with_header.unsolicited, 0);
+  EXPECT_EQ(with_header.got, std::vector<Got>({{Lsn(110), "x0", 0}, {Lsn(110), "x1", 1}}));
+  EXPECT_EQ(stage.source.begun(), 1) << "a snapshot of before would be followed by the same parts";
+  stage.progress(110, 110);
+  stage.source.wait_begun(2);
+  stage.source.release({.fence = fence(110)});
+  stage.until([&] { return without.snapshots.size() == 2 && without.live; });
+  EXPECT_TRUE(without.got.empty());
+}
+
+TEST_F(ManagedTest, rule_5_who_has_no_room_for_part_numbers_and_lags_behind_parts_is_reset) {
+  Follower& follower = live(100, 100, protocol::Encoding::base64);
+  follower.lagging = true;  // from its place of before the parts, after them
+  const FeedSeq before = follower.place;
+  const Partition partition = stage.partition_of(key);
+  stage.append(log::Kind::diff, partition, key, "x0", 110, Xid(1), 0, false);
+  stage.settle(109, 109);
+  EXPECT_TRUE(stage.feed->post(CatchUpCommand{follower.id, before}));
+  stage.until([&] { return follower.unsolicited == 1; });
+  EXPECT_TRUE(follower.got.empty());
 }
 
 TEST_F(ManagedTest, rule_5_a_part_of_another_generation_does_not_go_on_where_the_first_was_cut_off) {

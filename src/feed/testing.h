@@ -277,7 +277,9 @@ class Stage {
 
   Follower& subscribe(const std::string& key, std::shared_ptr<const query::Query> query,
                       std::optional<protocol::Cursor> cursor = {}, std::optional<Lsn> resume_from = {},
-                      protocol::Encoding encoding = protocol::Encoding::raw) {
+                      std::optional<protocol::Encoding> wanted = {}) {
+    const protocol::Encoding encoding =
+        wanted.value_or(managed_ ? protocol::Encoding::v1 : protocol::Encoding::raw);
     const SubscriptionId id = subscription_id(0, ++last_id_);
     Follower& added = followers_[id];
     added.id = id;
@@ -361,8 +363,11 @@ class Stage {
       }
       const Slice slice = frame.slices[static_cast<std::size_t>(follower.encoding)];
       if (slice.size == 0) continue;
+      const bool piece = managed_ && (frame.part != 0 || !frame.last);
+      if (piece && !protocol::takes_parts(follower.encoding)) continue;
+      const bool whole = managed_ && follower.encoding != protocol::Encoding::json;
       follower.got.push_back({frame.lsn,
-                              follower.encoding == protocol::Encoding::raw
+                              whole || follower.encoding == protocol::Encoding::raw
                                   ? std::string(payload_of(*run.batch, frame))
                                   : run.batch->bytes.substr(slice.offset, slice.size),
                               frame.part});

@@ -137,6 +137,8 @@ void Hub::State::offer(Subscription& subscription, const feed::FrameBatch& batch
 void Hub::State::push(Subscription& subscription, const feed::FrameBatch& batch, const feed::Frame& frame,
                       Held& held) {
   Session& session = subscription.session;
+  const bool piece = !session.traits.pass_through && (frame.part != 0 || !frame.last);
+  if (piece && !protocol::takes_parts(subscription.encoding)) return;  // the feed resets it (rule 5)
   const std::string_view bytes = bytes_of(batch, frame.slices[slice_index(subscription.encoding)]);
   Piece mark{Piece::Kind::frame, subscription.id};
   if (subscription.diff_head.empty()) {

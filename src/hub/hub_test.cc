@@ -124,7 +124,7 @@ TEST_F(HubTest, a_lagging_subscription_is_served_in_chunks_and_asks_for_each) {
 // was offered, else the first part is asked for without end.
 TEST_F(HubTest, c2_rule_5_parts_that_come_in_several_answers_are_got_past) {
   const SessionId session = hub->open({});
-  const SubscriptionId id = subscribe(session, "a");
+  const SubscriptionId id = subscribe(session, "a", Encoding::v1);
   accept(id);
   snapshot({id}, 0);
   read(session);
@@ -139,12 +139,21 @@ TEST_F(HubTest, c2_rule_5_parts_that_come_in_several_answers_are_got_past) {
   EXPECT_EQ(read(session), std::vector<std::string>{"live"});
 }
 
+TEST_F(HubTest, rule_5_parts_without_a_number_are_not_written) {
+  const SessionId session = hub->open({});
+  live(session, "a");
+  deliver(part_of_one(0, false));
+  deliver(part_of_one(1, true));
+  deliver(run(1, 3, {"whole"}));
+  EXPECT_EQ(read(session), std::vector<std::string>{"whole"});
+}
+
 // What is in the outbox will be written, so nothing of it may be said again: the texts of a large `diff` have
 // no numbers by which a client could tell.
 TEST_F(HubTest, c3_rule_5_falling_behind_in_the_middle_of_parts_goes_on_there) {
   make({.outbox_bytes_max = 300, .outbox_bytes_low = 100, .outbox_bytes_hard = 1 << 20});
   const SessionId session = hub->open({});
-  const SubscriptionId id = live(session, "a");
+  const SubscriptionId id = live(session, "a", Encoding::v1);
   commands.clear();
   for (std::uint64_t part = 0; part < 3; ++part) deliver(part_of_one(part, false));
   const std::size_t got = read(session).size();

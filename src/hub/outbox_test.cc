@@ -56,7 +56,7 @@ TEST(Outbox, goes_on_in_the_middle_of_an_entry_that_was_half_written) {
   EXPECT_TRUE(outbox.empty());
 }
 
-TEST(Outbox, lets_go_of_shared_bytes_when_they_are_written) {
+TEST(Outbox, rule_26_lets_go_of_shared_bytes_when_they_are_written) {
   auto shared = std::make_shared<const std::string>("abc");
   std::weak_ptr<const std::string> watch = shared;
   Outbox outbox;
@@ -70,7 +70,7 @@ TEST(Outbox, lets_go_of_shared_bytes_when_they_are_written) {
   EXPECT_TRUE(watch.expired());
 }
 
-TEST(Outbox, lets_go_of_everything_when_the_session_ends) {
+TEST(Outbox, rule_26_lets_go_of_everything_when_the_session_ends) {
   auto shared = std::make_shared<const std::string>("abc");
   std::weak_ptr<const std::string> watch = shared;
   {

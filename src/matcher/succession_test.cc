@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "base/encoding.h"
 #include "matcher/reign_testing.h"
 
 namespace tidegate::matcher {
@@ -37,15 +38,37 @@ TEST(Epoch, Rule10IsBrokenByWhateverItIsBoundTo) {
   now = circumstances();
   now.slot = "other";
   EXPECT_NE(breaks_epoch(predecessor(), now), "");
-  now = circumstances();
-  now.partitions = 3;
-  EXPECT_NE(breaks_epoch(predecessor(), now), "");
+  for (const std::int32_t partitions : {1, 3}) {
+    now = circumstances();
+    now.partitions = partitions;
+    EXPECT_NE(breaks_epoch(predecessor(), now), "") << partitions;
+  }
   now = circumstances();
   now.start_position = Lsn(41);
   EXPECT_NE(breaks_epoch(predecessor(), now), "");
   auto before = predecessor();
   before.checkpoints.erase(Partition(1));
   EXPECT_NE(breaks_epoch(before, circumstances()), "");
+}
+
+TEST(Epoch, Rule11ARecordLiesInThePartitionThatAnyClientComputes) {
+  World world(7);
+  Reign reign(world.parts(), Options{});
+  ASSERT_TRUE(reign.start().ok());
+  for (int i = 0; i < 20; ++i) world.wants(1, "key " + std::to_string(i), kAll);
+  for (int i = 0; i < 3; ++i) {  // begin, be stored, be active
+    ASSERT_TRUE(reign.settle().ok());
+    ASSERT_TRUE(reign.tick().ok());
+  }
+  std::size_t seen = 0;
+  for (std::int32_t partition = 0; partition < 7; ++partition) {
+    for (const auto& record : world.logged(Partition(partition))) {
+      if (record.headers.kind != Kind::active) continue;
+      ++seen;
+      EXPECT_EQ(static_cast<std::int32_t>(murmur2_positive(record.key) % 7U), partition) << record.key;
+    }
+  }
+  EXPECT_EQ(seen, 20U);
 }
 
 TEST(Rule29, TheTopicsOfAnotherDatabaseAreLeftAlone) {

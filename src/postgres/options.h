@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 namespace tidegate::postgres {
@@ -36,6 +37,8 @@ struct Options {
   std::chrono::milliseconds status_interval{10'000};
   /// `start` gives the reason why the slot is not there yet after so long; called again it goes on waiting.
   std::chrono::milliseconds slot_wait{60'000};
+  /// Told meanwhile, once a second, what it waits for (rule 28). On the thread that calls `start`.
+  std::function<void(const std::string&)> on_waiting;
   /// Between two attempts to connect again, doubling from the first to the second.
   std::chrono::milliseconds reconnect_min{100};
   std::chrono::milliseconds reconnect_max{5'000};

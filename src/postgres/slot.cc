@@ -3,11 +3,19 @@
 #include <fmt/format.h>
 #include <libpq-fe.h>
 
+#include <algorithm>
+
 #include "base/encoding.h"
 #include "base/fence.h"
 #include "postgres/checks.h"
 
 namespace tidegate::postgres {
+namespace {
+
+/// Between two words about what the slot waits for.
+constexpr std::chrono::milliseconds kTold{1'000};
+
+}  // namespace
 
 Result<TakenSlot> SlotTaker::take() {
   if (!creating_) {
@@ -91,8 +99,16 @@ Status SlotTaker::await_created() {
   const Steady until = clock_.steady() + options_.slot_wait;
   PGconn* const connection = connection_->handle();
   while (PQisBusy(connection) != 0) {
-    if (!wait_readable_(PQsocket(connection), until)) return Error{Fault::unavailable, still_open()};
-    if (PQconsumeInput(connection) == 0) break;
+    const Steady next = std::min(until, clock_.steady() + kTold);
+    if (wait_readable_(PQsocket(connection), next)) {
+      if (PQconsumeInput(connection) == 0) break;
+      continue;
+    }
+    std::string reason = still_open();
+    // Over, or stopped before its time.
+    if (clock_.steady() < next || clock_.steady() >= until)
+      return Error{Fault::unavailable, std::move(reason)};
+    if (options_.on_waiting) options_.on_waiting(reason);
   }
   creating_ = false;
   const ResultHandle result(PQgetResult(connection));

@@ -13,6 +13,12 @@ namespace tidegate::protocol {
 enum class Encoding : std::uint8_t { raw, v1, json, base64 };
 inline constexpr int kEncodings = 4;
 
+/// Whether a diff in parts can be told from several (rule 5): by the header's part number, or since it was
+/// put together for the text. Where not, such a diff is a reset.
+[[nodiscard]] inline bool takes_parts(Encoding encoding) {
+  return encoding == Encoding::v1 || encoding == Encoding::json;
+}
+
 enum class Opcode : std::uint8_t { text = 1, binary = 2, close = 8, ping = 9, pong = 10 };
 
 /// A server's WebSocket frame header (RFC 6455 section 5.2: FIN set, no mask), 2, 4 or 10 bytes.

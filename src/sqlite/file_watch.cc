@@ -25,9 +25,14 @@ unsigned long long inode_of(const std::string& path) {
 FileWatch::FileWatch(const std::string& path)
     : path_(path),
       inotify_(inotify_init1(IN_NONBLOCK | IN_CLOEXEC)),
-      wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
-      inode_(inode_of(path)) {
+      wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  look_anew();
+}
+
+void FileWatch::look_anew() {
+  inode_ = inode_of(path_);
   if (inotify_ >= 0) inotify_add_watch(inotify_, path_.c_str(), IN_MODIFY | IN_MOVE_SELF | IN_DELETE_SELF);
+  wal_watched_ = false;
   watch_wal();
 }
 

@@ -19,7 +19,9 @@ class FileWatch {
   /// event the next waits are short, from 1 ms on, each twice the last, up to 64 ms.
   void wait(std::chrono::milliseconds wait);
   void wake();
-  /// Whether the path still names the file of the beginning.
+  /// From now on it is the file that the path names now.
+  void look_anew();
+  /// Whether the path still names the file of the beginning, or of the last `look_anew`.
   [[nodiscard]] bool same_file() const;
 
  private:

@@ -20,6 +20,7 @@ Stream::~Stream() {
 
 Status Stream::start() {
   if (auto prepared = started_ ? follower_.prepare_again() : follower_.prepare(); !prepared) return prepared;
+  if (started_) watch_.look_anew();
   auto connection = follower_.connect();
   if (!connection) return connection.error();
   connection_ = std::move(*connection);

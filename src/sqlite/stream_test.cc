@@ -241,6 +241,8 @@ TEST(Journal, Rule30AFileThatWasReplacedIsLost) {
   auto event = file.stream().next(0ms);
   ASSERT_FALSE(event.ok());
   EXPECT_EQ(event.error().fault, Fault::lost);
+  ASSERT_TRUE(file.stream().start().ok());
+  EXPECT_TRUE(file.stream().next(0ms).ok()) << "begun again it follows the new file";
 }
 
 }  // namespace

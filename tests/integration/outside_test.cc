@@ -46,6 +46,19 @@ TEST_F(Outside, is_healthy_at_once_and_ready_when_the_database_is_there) {
   gateway.wait_ready();
 }
 
+TEST_F(Outside, rule_28_readyz_names_the_transactions_that_the_slot_waits_for) {
+  rig::Sql open(url);
+  open.exec("begin; insert into orders values (2, 'new')");
+  rig::Tidegate gateway(serve());
+  const std::string named = "server process " + std::to_string(open.backend());
+  EXPECT_TRUE(rig::eventually([&] {
+    const auto waiting = rig::http(gateway.port(), "GET", "/readyz");
+    return waiting.status == 503 && waiting.body.find(named) != std::string::npos;
+  }));
+  open.exec("commit");
+  gateway.wait_ready();
+}
+
 TEST_F(Outside, goes_on_after_the_database_was_restarted) {
   rig::Tidegate gateway(serve());
   gateway.wait_ready();
