@@ -24,6 +24,10 @@ struct CaughtUp {};
 struct Enthroned {
   Offset offset;
 };
+/// Our new epoch is stored.
+struct EpochStored {
+  Offset offset;
+};
 /// A record of the start that must stand before the stream is handled is stored.
 struct Stored {};
 /// An activation's record is stored, or its end.
@@ -46,8 +50,8 @@ struct Noted {
   Partition partition;
   Lsn lsn;
 };
-using Notice =
-    std::variant<registry::Entry, CaughtUp, Enthroned, Stored, Began, Ended, Progressed, Noted, Error>;
+using Notice = std::variant<registry::Entry, CaughtUp, EpochStored, Enthroned, Stored, Began, Ended,
+                            Progressed, Noted, Error>;
 
 /// Where callbacks of the registry and the log leave what they have to say; shared with them, since they may
 /// come after the matcher has gone. Wakes the stream that the matcher waits on.

@@ -19,6 +19,9 @@ struct Options {
   /// What is held to net one transaction, over all queries; above it the largest become `reset` records (rule
   /// 6).
   std::size_t netting_bytes_max = 64 << 20;
+  /// A diff above this is cut into parts of so much (rule 5): what a broker takes as one record, with room
+  /// for headers. Smaller only where parts are to be seen.
+  std::size_t part_bytes = 900'000;
 };
 
 }  // namespace tidegate::matcher

@@ -4,11 +4,14 @@
 
 #include "base/encoding.h"
 #include "base/fault_point.h"
+#include "matcher/options.h"
 #include "protocol/diff.h"
 
 namespace tidegate::matcher {
 
 namespace {
+
+static_assert(Options().part_bytes == protocol::kPartBytesMax);
 
 std::string activation_hex(Activation activation) {
   std::string bytes;
@@ -71,7 +74,7 @@ Result<RecordWriter::Written> RecordWriter::effect(const source::Transaction& tr
 Result<RecordWriter::Written> RecordWriter::cut(const source::Transaction& transaction, const Effect& effect,
                                                 std::string bytes) {
   const auto kind = effect.net.replaces() ? log::Kind::state : log::Kind::diff;
-  const std::size_t slice_max = protocol::kPartBytesMax;
+  const std::size_t slice_max = part_bytes_;
   const std::size_t parts = std::max<std::size_t>(1, (bytes.size() + slice_max - 1) / slice_max);
   for (std::size_t part = 0; part < parts; ++part) {
     if (part > 0) fault_point("matcher.between_parts");

@@ -29,8 +29,12 @@ class RecordWriter {
     bool reset = false;
   };
 
-  RecordWriter(std::unique_ptr<log::Appender> appender, std::int32_t partitions, std::size_t diff_bytes_max)
-      : appender_(std::move(appender)), partitions_(partitions), diff_bytes_max_(diff_bytes_max) {}
+  RecordWriter(std::unique_ptr<log::Appender> appender, std::int32_t partitions, std::size_t diff_bytes_max,
+               std::size_t part_bytes)
+      : appender_(std::move(appender)),
+        partitions_(partitions),
+        diff_bytes_max_(diff_bytes_max),
+        part_bytes_(part_bytes) {}
 
   /// Before the first record.
   void begin(Reign reign) { reign_ = reign; }
@@ -61,6 +65,7 @@ class RecordWriter {
   std::unique_ptr<log::Appender> appender_;
   const std::int32_t partitions_;
   const std::size_t diff_bytes_max_;
+  const std::size_t part_bytes_;
   Reign reign_;
   std::uint64_t last_ = 0;
 };

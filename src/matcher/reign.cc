@@ -40,6 +40,11 @@ Status Reign::check() const {
   if (usurper_ && generation_.value() >= 0 && usurper_->value() > generation_.value()) {
     return Error{Fault::fatal, "another matcher has taken over"};
   }
+  // What counts for readers is the last one; both stood for a moment, if both of us found a reason for a new
+  // one.
+  if (reigning_ && other_epoch_at_ && *other_epoch_at_ > epoch_at_) {
+    return Error{Fault::fatal, "another matcher has begun a new epoch"};
+  }
   if (auto failure = writer_->appender().failure()) {
     return Error{Fault::fatal, "the log did not take a record: " + failure->message};
   }

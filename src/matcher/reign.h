@@ -106,6 +106,8 @@ class Reign {
   const std::uint64_t process_;
   Epoch epoch_;
   std::string epoch_break_;
+  Offset epoch_at_{-1};                   // where it is stored, if it is a new one
+  std::optional<Offset> other_epoch_at_;  // where another matcher's is, read since we looked
   Generation generation_{-1};
   std::optional<Offset> usurper_;  // another matcher's start record
 

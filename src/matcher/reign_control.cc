@@ -30,6 +30,10 @@ Status Reign::take(Notice& notice) {
             caught_up_ = true;
             return {};
           },
+          [&](const EpochStored& stored) -> Status {
+            epoch_at_ = stored.offset;
+            return {};
+          },
           [&](const Enthroned& enthroned) -> Status {
             generation_ = Generation(enthroned.offset.value());
             return {};
@@ -71,7 +75,11 @@ void Reign::learn(const registry::ControlRecord& record, Offset offset) {
   const auto now = lease_clock_.now();
   std::visit(Overload{
                  [&](const registry::EpochBound& each) {
-                   if (!caught_up_) predecessor_.epoch = each;
+                   if (!caught_up_) {
+                     predecessor_.epoch = each;
+                   } else if (each.epoch != epoch_) {
+                     other_epoch_at_ = offset;
+                   }
                  },
                  [&](const registry::MatcherStart& each) {
                    if (each.process != process_) usurper_ = offset;

@@ -22,7 +22,8 @@ Status Reign::start() {
   if (!appender) return appender.error();
   const std::int32_t partitions = parts_.log.partitions();
   (*appender)->set_on_acknowledged([] { fault_point("matcher.acknowledged"); });  // looked at by every tick
-  writer_ = std::make_unique<RecordWriter>(std::move(*appender), partitions, options_.diff_bytes_max);
+  writer_ = std::make_unique<RecordWriter>(std::move(*appender), partitions, options_.diff_bytes_max,
+                                           options_.part_bytes);
   watermark_ = VisibleWatermark(parts_.stream.start_position());
   ledger_ = Ledger(parts_.stream.start_position());
   checkpoints_ = Checkpoints(partitions);
@@ -94,8 +95,11 @@ Status Reign::decide_epoch() {
     return {};
   }
   epoch_ = Epoch(random_u64());
-  store(registry::EpochBound{epoch_, now.source, now.slot, now.partitions});
-  return await("the epoch's record", kStart, [this] { return unstored_ == 0; });
+  parts_.registry.append(registry::EpochBound{epoch_, now.source, now.slot, now.partitions},
+                         [inbox = inbox_](const Result<Offset>& stored) {
+                           stored ? inbox->post(EpochStored{*stored}) : inbox->post(stored.error());
+                         });
+  return await("the epoch's record", kStart, [this] { return epoch_at_.value() >= 0; });
 }
 
 Status Reign::enthrone() {
