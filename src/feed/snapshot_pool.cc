@@ -30,6 +30,7 @@ class Spooler final : public source::SnapshotSink {
     spool_ = std::make_shared<Spool>(room_);
     rows_.clear();
     info_ = info;
+    query_ = info.query ? info.query : job_.query;
     cursor_.fence = info.fence;
     if (options_.unsafe_lsn_fence) info_.fence.snapshot.reset();
     return !stopping_;
@@ -37,7 +38,7 @@ class Spooler final : public source::SnapshotSink {
 
   bool row(const query::Row& row) override {
     std::string text;
-    job_.query->append_row_json(text, row);
+    query_->append_row_json(text, row);
     if (!rows_.empty() && rows_.size() + text.size() > options_.snapshot_part_bytes) end_part(false);
     if (!rows_.empty()) rows_ += ',';
     rows_ += text;
@@ -65,7 +66,7 @@ class Spooler final : public source::SnapshotSink {
   void end_part(bool last) {
     std::string columns;
     const auto part = static_cast<std::uint32_t>(spool_->parts());
-    if (part == 0) job_.query->append_columns_json(columns);
+    if (part == 0) query_->append_columns_json(columns);
     const Status kept = spool_->append(
         protocol::snapshot_tail(info_.fence.until, cursor_, columns, std::exchange(rows_, {}), part, last));
     if (kept) return;
@@ -87,6 +88,7 @@ class Spooler final : public source::SnapshotSink {
   std::shared_ptr<Spool> spool_;
   protocol::Cursor cursor_;
   source::SnapshotInfo info_;
+  std::shared_ptr<const query::Query> query_;  // its rows are those that come
   std::string rows_;
   std::optional<Unspooled> failed_;
   Error failure_;

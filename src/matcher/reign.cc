@@ -117,6 +117,7 @@ Status Reign::handle_event(const source::Transaction& transaction) {
     if (auto done = reshaped(shape); !done) return done;
   }
   fault_point("matcher.matched");
+  if (auto done = altered(transaction, *effects); !done) return done;
   for (auto& effect : *effects) {
     auto written = writer_->effect(transaction, effect);
     if (!written) return written.error();
@@ -148,6 +149,7 @@ Status Reign::handle_event(const source::StreamPosition& position) {
 
 Status Reign::handle_event(const source::Visibility& visibility) {
   watermark_.seen(visibility.snapshot);
+  if (auto looked = look(); !looked) return looked;
   fault_point("matcher.visible");
   if (watched_ && watermark_.visible() >= watched_->lsn) {
     probe_.visible_after(parts_.clock.steady() - watched_->since);
@@ -161,20 +163,54 @@ Status Reign::handle_event(const source::SchemaChanged& changed) {
   const bool read = read_catalogue().ok();
   if (!changed.table) return {};
   std::shared_ptr<const query::TableSchema> table = changed.table;
-  if (read) {
-    const auto now = catalogue_.find_relation(table->relation);
-    if (!now) {
-      // Dropped, or not published any more: nothing comes for it, and nobody may hold it as current.
-      auto gone = std::make_shared<query::TableSchema>(*table);
-      gone->refusal = "the table is not published any more";
-      table = std::move(gone);
-    } else if (!now->refusal.empty()) {
-      auto refused = std::make_shared<query::TableSchema>(*table);
-      refused->refusal = now->refusal;
-      table = std::move(refused);
+  if (read) table = refused_as_now(table);
+  return reshaped(roster_.reshape(table));
+}
+
+std::shared_ptr<const query::TableSchema> Reign::refused_as_now(
+    const std::shared_ptr<const query::TableSchema>& table) const {
+  const auto now = catalogue_.find_relation(table->relation);
+  if (now && now->refusal.empty()) return table;
+  // Dropped, or not published any more: nothing comes for it, and nobody may hold it as current.
+  auto refused = std::make_shared<query::TableSchema>(*table);
+  refused->refusal = now ? now->refusal : "the table is not published any more";
+  return refused;
+}
+
+Status Reign::altered(const source::Transaction& transaction, std::vector<Effect>& effects) {
+  for (const auto& each : transaction.altered) {
+    if (!roster_.shape(each.relation)) continue;
+    altered_.push_back({transaction.lsn, each.relation});
+    if (!each.rewritten) continue;
+    for (const Matched* matched : roster_.naming(each.relation, each.columns)) {
+      auto place = std::find_if(effects.begin(), effects.end(),
+                                [&](const Effect& effect) { return effect.matched == matched; });
+      if (place == effects.end()) place = effects.insert(place, {matched, Net(matched->query), {}});
+      place->reset = "the table was rewritten";
     }
   }
-  return reshaped(roster_.reshape(table));
+  return {};
+}
+
+Status Reign::look() {
+  if (altered_.empty() || altered_.front().lsn > watermark_.visible()) return {};
+  if (auto read = read_catalogue(); !read) {
+    return read.error().fault == Fault::unavailable ? Status() : read;  // looked at again with the next V
+  }
+  while (!altered_.empty() && altered_.front().lsn <= watermark_.visible()) {
+    const std::uint32_t relation = altered_.front().relation;
+    altered_.pop_front();
+    if (auto done = look_at(relation); !done) return done;
+  }
+  return {};
+}
+
+Status Reign::look_at(std::uint32_t relation) {
+  const auto bound = roster_.shape(relation);
+  if (!bound) return {};
+  const auto now = catalogue_.find_relation(relation);
+  if (now && *now == *bound) return {};
+  return reshaped(roster_.reshape(refused_as_now(now ? now : bound)));
 }
 
 Status Reign::reshaped(const Reshaped& reshaped) {

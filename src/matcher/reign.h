@@ -89,6 +89,14 @@ class Reign {
   Status handle_event(const source::Visibility& visibility);
   Status handle_event(const source::SchemaChanged& changed);
   Status reshaped(const Reshaped& reshaped);
+  /// Rule 7: resets what names a rewritten column, in the transaction's place, and notes the tables to be
+  /// looked at when it is visible.
+  Status altered(const source::Transaction& transaction, std::vector<Effect>& effects);
+  /// Looks at the tables that were altered at or below V.
+  Status look();
+  Status look_at(std::uint32_t relation);
+  [[nodiscard]] std::shared_ptr<const query::TableSchema> refused_as_now(
+      const std::shared_ptr<const query::TableSchema>& table) const;
   Status progress();
   void confirm();
   [[nodiscard]] Pace::Standing standing() const;
@@ -138,6 +146,12 @@ class Reign {
   Ledger ledger_{Lsn()};
   Checkpoints checkpoints_{0};
   Pace pace_;
+  /// A table whose definition the catalogue may show only from that LSN's visibility on.
+  struct Altered {
+    Lsn lsn;
+    std::uint32_t relation;
+  };
+  std::deque<Altered> altered_;
   std::deque<Lsn> waiting_;  // the R of every answer that is not yet followed by a progress with V >= R
   std::optional<Steady> checkpointed_at_;
   Lsn confirmed_;

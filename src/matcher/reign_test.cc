@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 
 #include "base/encoding.h"
 #include "matcher/reign_testing.h"
@@ -314,6 +315,68 @@ TEST_F(ReignTest, ADroppedTableEndsItsQueries) {
   give(source::SchemaChanged{orders()});
   step();
   EXPECT_EQ(world_.kinds(), (Kinds{Kind::active, Kind::schema}));
+}
+
+TEST_F(ReignTest, rule_7_a_rewrite_resets_in_its_place_the_queries_that_name_the_column) {
+  world_.wants(1, "total", orders_query(R"({"columns":["id","total"]})")->canonical());
+  world_.wants(
+      1, "asks",
+      orders_query(R"({"columns":["id"],"where":[{"column":"total","op":"=","value":1}]})")->canonical());
+  world_.wants(1, "region", orders_query(R"({"columns":["id","region"]})")->canonical());
+  step();
+  step();
+  auto rewrite = transaction(200, 7, {inserted(order(1, "eu", "1"))});
+  rewrite.altered.push_back({7, "public.orders", true, {"total"}});
+  give(std::move(rewrite));
+  std::map<std::string, Kind> kinds;
+  for (const auto& record : world_.logged()) {
+    if (record.headers.kind == Kind::active) continue;
+    EXPECT_FALSE(kinds.contains(record.key)) << "one record a query";
+    kinds[record.key] = record.headers.kind;
+    EXPECT_EQ(record.headers.lsn, Lsn(200));
+    EXPECT_EQ(record.headers.xid, Xid(7));
+  }
+  EXPECT_EQ(kinds, (std::map<std::string, Kind>{
+                       {"total", Kind::reset}, {"asks", Kind::reset}, {"region", Kind::diff}}));
+  auto all = transaction(300, 8, {});
+  all.altered.push_back({7, "public.orders", true, {}});
+  give(std::move(all));
+  EXPECT_EQ(metric(world_, "tidegate_matcher_resets_total"), 2U + 3U);
+  auto other = transaction(400, 9, {});
+  other.altered.push_back({8, "public.other", true, {}});
+  give(std::move(other));
+  EXPECT_EQ(metric(world_, "tidegate_matcher_resets_total"), 2U + 3U);
+}
+
+TEST_F(ReignTest, rule_7_a_table_that_is_altered_is_looked_at_when_the_transaction_is_visible) {
+  watch("q");
+  auto dropped = transaction(200, 7, {});
+  dropped.altered.push_back({7, "public.orders", false, {}});
+  give(std::move(dropped));
+  world_.catalogue.tables_.clear();
+  give(source::Visibility{{Xid(7), Xid(7), {}}, Lsn(200)});
+  step();
+  EXPECT_EQ(world_.kinds(), (Kinds{Kind::active})) << "whoever looks now may see the table of before";
+  give(source::Visibility{{Xid(8), Xid(8), {}}, Lsn(200)});
+  step();
+  ASSERT_EQ(world_.kinds(), (Kinds{Kind::active, Kind::schema}));
+  EXPECT_NE(world_.logged()[1].value.find("schema_changed"), std::string::npos);
+}
+
+TEST_F(ReignTest, rule_7_a_column_more_resets_nobody) {
+  watch("q");
+  auto wider = orders_schema();
+  wider->columns.emplace_back().name = "note";
+  world_.catalogue.tables_ = {wider};
+  auto added = transaction(200, 7, {});
+  added.altered.push_back({7, "public.orders", false, {}});
+  give(std::move(added));
+  give(source::Visibility{{Xid(8), Xid(8), {}}, Lsn(200)});
+  step();
+  auto row = order(1, "eu", "5");
+  row.emplace_back("n");
+  give(transaction(300, 9, {{wider, source::ChangeKind::insert, {}, row}}));
+  EXPECT_EQ(world_.kinds(), (Kinds{Kind::active, Kind::diff}));
 }
 
 TEST_F(ReignTest, OneChangeCostsItsOwnQueries) {

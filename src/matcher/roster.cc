@@ -19,6 +19,12 @@ bool same_shape(const query::TableSchema& a, const query::TableSchema& b) {
                     });
 }
 
+bool names(const query::Condition& condition, int column) {
+  return condition.column == column || condition.other == column ||
+         std::any_of(condition.children.begin(), condition.children.end(),
+                     [&](const query::Condition& each) { return names(each, column); });
+}
+
 std::vector<std::string> key_columns(const query::TableSchema& table) {
   std::vector<std::string> names;
   for (int index : table.key) names.push_back(table.columns[static_cast<std::size_t>(index)].name);
@@ -62,6 +68,25 @@ std::vector<std::string> Roster::keys() const {
   std::vector<std::string> keys;
   for (const auto& [key, number] : by_key_) keys.push_back(key);
   return keys;
+}
+
+std::vector<const Matched*> Roster::naming(std::uint32_t relation,
+                                           const std::vector<std::string>& columns) const {
+  std::vector<const Matched*> naming;
+  for (QueryNumber number : index_.all(relation)) {
+    const Matched& matched = matched_.at(number);
+    const query::Query& query = *matched.query;
+    const auto named = [&](const std::string& column) {
+      const int index = query.table().find(column);
+      if (index < 0) return false;  // it came with the change
+      const auto& shown = query.columns();
+      return std::find(shown.begin(), shown.end(), index) != shown.end() ||
+             std::any_of(query.where().begin(), query.where().end(),
+                         [&](const query::Condition& each) { return names(each, index); });
+    };
+    if (columns.empty() || std::any_of(columns.begin(), columns.end(), named)) naming.push_back(&matched);
+  }
+  return naming;
 }
 
 bool Roster::fits(const Table& table) {

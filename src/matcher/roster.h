@@ -62,6 +62,14 @@ class Roster {
   [[nodiscard]] std::size_t size() const { return by_key_.size(); }
   [[nodiscard]] std::vector<std::string> keys() const;
 
+  /// The shape that the table's queries are bound to; null where it has none.
+  [[nodiscard]] std::shared_ptr<const query::TableSchema> shape(std::uint32_t relation) const {
+    return index_.shape(relation);
+  }
+  /// The table's queries that name one of the columns, in projection, key or conditions; all of them where
+  /// none is given. They are not moved until the roster changes.
+  [[nodiscard]] std::vector<const Matched*> naming(std::uint32_t relation,
+                                                   const std::vector<std::string>& columns) const;
   /// Binds the table's queries to its new shape.
   Reshaped reshape(const std::shared_ptr<const query::TableSchema>& table);
 

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "postgres/checks.h"
+#include "postgres/ddl.h"
 #include "postgres/refusal.h"
 #include "postgres/tables.h"
 
@@ -24,6 +25,7 @@ class Preparation {
     note(check_role(connection_), "the role may read the change stream");
     publication();
     tables();
+    ddl_trigger();
     slot();
     return first_;
   }
@@ -135,6 +137,27 @@ class Preparation {
       wrong({Fault::not_found, "the publication has no tables: ALTER PUBLICATION " +
                                    quote_name(database_.publication) + " ADD TABLE …"});
     }
+  }
+
+  /// Without it all works, but DDL is noticed late (rule 7).
+  void ddl_trigger() {
+    const auto present = has_ddl_trigger(connection_);
+    if (!present) return wrong(present.error());
+    if (*present) return say_("event triggers tell the change stream of DDL");
+    const auto role = connection_.query("select rolsuper from pg_roles where rolname = current_user");
+    const bool may = role && !role->empty() && role->at(0)[0] == "t";
+    if (may && !options_.check) {
+      if (connection_.simple(ddl_trigger_sql())) {
+        return say_("did: event triggers, in the schema tidegate, tell the change stream of DDL");
+      }
+      const std::string why = connection_.failure().message;
+      (void)connection_.simple("ROLLBACK");
+      say_("warning: the event triggers could not be made: " + why);
+    }
+    say_(
+        "warning: no event triggers tell the change stream of DDL, so the catalogue is read every two "
+        "seconds "
+        "and ALTERs are noticed that late: as a superuser, type tidegate setup --database postgres://…");
   }
 
   void slot() {

@@ -13,6 +13,13 @@
 namespace tidegate::postgres {
 namespace {
 
+/// Of the key's columns, in its order.
+std::vector<std::string> names_of(const query::TableSchema& table) {
+  std::vector<std::string> names;
+  for (const int column : table.key) names.push_back(table.columns[static_cast<std::size_t>(column)].name);
+  return names;
+}
+
 bool is_class(const Failure& failure, std::string_view sqlstate_class) {
   return failure.sqlstate.compare(0, sqlstate_class.size(), sqlstate_class) == 0;
 }
@@ -34,10 +41,15 @@ Status SnapshotSession::read_once(const query::Query& query, source::SnapshotSin
   if (const Status open = open_transaction(table); !open) return open;
   fault_point("snapshot.locked");
   auto info = read_fence();
-  Status status = info ? check_table(table) : Status(info.error());
+  Status status = info ? Status() : Status(info.error());
+  if (status) {
+    auto bound = bind_now(query);
+    if (!bound) status = bound.error();
+    if (bound) info->query = std::move(*bound);
+  }
   fault_point("snapshot.begun");
   if (status && sink.begin(*info)) {
-    status = read_rows(query.to_sql(), table.columns.size(), sink);
+    status = read_rows(info->query->to_sql(), info->query->table().columns.size(), sink);
     if (!status && connection_ && !connection_->failure().sqlstate.empty()) {
       status = explain(connection_->failure(), table);
     }
@@ -90,14 +102,19 @@ Result<source::SnapshotInfo> SnapshotSession::read_fence() {
   return source::SnapshotInfo{Fence{visible->inserted, visible->snapshot}, std::move(*identity)};
 }
 
-Status SnapshotSession::check_table(const query::TableSchema& table) {
-  const auto now = describe_table(*connection_, options_.publication, table.schema, table.name);
+Result<std::shared_ptr<const query::Query>> SnapshotSession::bind_now(const query::Query& query) {
+  const query::TableSchema& table = query.table();
+  auto now = describe_table(*connection_, options_.publication, table.schema, table.name);
   if (!now) return now.error();
-  if (!*now || !same_shape((*now)->table, table)) {
-    return Error{Fault::lost, "the table " + table.qualified() + " has changed its columns or its key"};
-  }
+  const Error lost{Fault::lost, "the table " + table.qualified() + " has changed its columns or its key"};
+  if (!*now || (*now)->table.relation != table.relation) return lost;
   if (!(*now)->table.refusal.empty()) return Error{Fault::denied, (*now)->table.refusal};
-  return {};
+  auto shape = std::make_shared<const query::TableSchema>(std::move((*now)->table));
+  auto bound = query::Query::from_canonical(query.canonical(), query::Catalogue({std::move(shape)}));
+  if (!bound) return lost;
+  // Rows are told apart by their key: what a client holds by another one it must drop.
+  if (names_of((*bound)->table()) != names_of(table)) return lost;
+  return bound;
 }
 
 Status SnapshotSession::read_rows(const query::SqlText& sql, std::size_t columns,

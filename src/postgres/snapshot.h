@@ -26,7 +26,9 @@ class SnapshotSession final : public source::SnapshotReader {
   Status begin(const query::TableSchema& table);
   /// In one statement: what the snapshot sees, up to where the server had written, and who it is.
   Result<source::SnapshotInfo> read_fence();
-  Status check_table(const query::TableSchema& table);
+  /// The query bound to the table as it is now, since it may have got columns or other types meanwhile (rule
+  /// 7). `lost` where that can't be.
+  Result<std::shared_ptr<const query::Query>> bind_now(const query::Query& query);
   Status read_rows(const query::SqlText& sql, std::size_t columns, source::SnapshotSink& sink);
   Status pump(std::size_t columns, source::SnapshotSink& sink);
   /// Ends a statement that nobody wants any more, and the connection with it.

@@ -146,13 +146,34 @@ TEST_F(SnapshotTest, Rule18AgreesWithTheStreamAtEveryFence) {
   }
 }
 
-TEST_F(SnapshotTest, IsLostWhereTheTableChangedItsColumns) {
+TEST_F(SnapshotTest, rule_7_a_table_that_got_columns_or_was_rewritten_is_read_as_it_is_now) {
+  make_orders();
+  sql_->exec("insert into orders values (1, 'new', 5)");
+  const auto query = query_of("orders");
+  auto reader = reader_of(options());
+  sql_->exec(
+      "alter table orders add column note text default 'n'; alter table orders alter total type "
+      "numeric(12,3) using total * 2");
+  Collected sink;
+  ASSERT_TRUE(reader->read(*query, sink).ok());
+  EXPECT_EQ(sink.rows["1"], (Row{"1", "new", "10.000", "n"}));
+  ASSERT_TRUE(sink.info.query);
+  EXPECT_EQ(sink.info.query->canonical(), query->canonical());
+  std::string json;
+  sink.info.query->append_row_json(json, sink.rows["1"]);
+  EXPECT_EQ(json, R"({"id":"1","status":"new","total":"10.000"})") << "what nobody asked for is not shown";
+}
+
+TEST_F(SnapshotTest, rule_7_is_lost_where_what_the_query_names_is_gone) {
   make_orders();
   const auto query = query_of("orders");
   auto reader = reader_of(options());
-  sql_->exec("alter table orders add column note text");
+  sql_->exec("alter table orders alter total type int8");
+  EXPECT_EQ(error_of(*reader, *query).fault, Fault::lost) << "types belong to a query's meaning";
+  sql_->exec("alter table orders alter total type numeric(10,2)");
+  sql_->exec("alter table orders rename column status to state");
   EXPECT_EQ(error_of(*reader, *query).fault, Fault::lost);
-  sql_->exec("alter table orders drop column note; alter table orders rename to gone");
+  sql_->exec("alter table orders rename column state to status; alter table orders rename to gone");
   EXPECT_EQ(error_of(*reader, *query).fault, Fault::lost);
   sql_->exec("create table orders (id int8 primary key, status text collate \"C\", total numeric(10,2))");
   EXPECT_EQ(error_of(*reader, *query).fault, Fault::lost) << "another table of the same name and columns";

@@ -3,6 +3,7 @@
 
 #include "base/fault_point.h"
 #include "base/fence.h"
+#include "postgres/ddl.h"
 #include "postgres/rows.h"
 #include "postgres/stream.h"
 
@@ -122,11 +123,14 @@ Status Stream::give() {
   transaction.commit_time_us = committed_->commit.commit_time_us;
   transaction.bytes = sizeof transaction + committed_->spill->end();
   const Lsn end = inclusive(committed_->commit.end_lsn);
+  for (const auto& word : committed_->words) {
+    if (auto altered = altered_of(word.content)) transaction.altered.push_back(std::move(*altered));
+  }
   auto changes = changes_of(*committed_);
   committed_.reset();
   if (!changes) return changes.error();
   transaction.changes = std::move(*changes);
-  if (transaction.changes.empty()) {
+  if (transaction.changes.empty() && transaction.altered.empty()) {
     reached(end);
     return {};
   }

@@ -238,14 +238,4 @@ bool orders_by_bytes(std::string_view provider, std::string_view locale, std::st
          locale == "C.UTF8";
 }
 
-bool same_shape(const query::TableSchema& a, const query::TableSchema& b) {
-  const auto same_column = [](const query::ColumnSchema& one, const query::ColumnSchema& other) {
-    return one.name == other.name && one.type == other.type && one.element == other.element &&
-           one.deterministic == other.deterministic && one.bytewise == other.bytewise &&
-           one.ascii_case == other.ascii_case;
-  };
-  return a.relation == b.relation && a.schema == b.schema && a.name == b.name && a.key == b.key &&
-         std::equal(a.columns.begin(), a.columns.end(), b.columns.begin(), b.columns.end(), same_column);
-}
-
 }  // namespace tidegate::postgres

@@ -36,8 +36,4 @@ Result<SourceIdentity> read_identity(Connection& connection);
 /// built in).
 bool orders_by_bytes(std::string_view provider, std::string_view locale, std::string_view encoding);
 
-/// What a TableSchema is to those who read rows by it: names, types, collations and key, in order. The rest
-/// (NOT NULL, replica identity) may change under a reader.
-bool same_shape(const query::TableSchema& a, const query::TableSchema& b);
-
 }  // namespace tidegate::postgres

@@ -90,6 +90,8 @@ class ChangeStream {
 struct SnapshotInfo {
   Fence fence;
   SourceIdentity identity;
+  /// The query bound to the table as the snapshot has it, whose rows come; null: as it was given.
+  std::shared_ptr<const query::Query> query;
 };
 
 /// Receives a snapshot as the database gives it. A false return ends the reading.
