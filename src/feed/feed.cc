@@ -177,6 +177,12 @@ Status Feed::State::check_database() {
   const auto identity = (*catalogue)->identity();
   if (!identity) return identity.error();
   if (!news.epoch || news.epoch->source == *identity) return {};
+  if (news.epoch->source.system == identity->system && news.epoch->source.database == identity->database) {
+    // Promoted or restored; the matcher that follows it there will begin a new epoch.
+    return Error{Fault::unavailable,
+                 "the database is on another timeline than the matcher's epoch: start "
+                 "the matcher there, after tidegate setup"};
+  }
   return Error{Fault::invalid, "this gateway's database is not the matcher's: here it is " +
                                    identity->database + " of system " + identity->system + ", there " +
                                    news.epoch->source.database + " of system " + news.epoch->source.system};

@@ -51,20 +51,26 @@ Watched watch_random(client::Loop& loop, int port, std::mt19937& random, int rec
   return {query, std::make_unique<Watcher>(loop, port, text, frames, receive_buffer_bytes)};
 }
 
-void judge(const Watched& watched, const Reference& reference, Verdict& verdict) {
+void judge_end(const Watched& watched, const Reference& reference, Verdict& verdict) {
   ExpectedResult end(reference, watched.query.matches);
   for (const auto& transaction : reference.transactions()) end.apply(transaction);
   if (!watched.watcher->wait_for(end.fingerprint(), 120s))
     verdict.fault("the end of " + watched.query.sql + ": " + watched.watcher->standing());
+}
+
+void judge(const Watched& watched, const Reference& reference, Verdict& verdict) {
+  judge_end(watched, reference, verdict);
   judge_history(watched, reference, verdict);
 }
 
-void judge_history(const Watched& watched, const Reference& reference, Verdict& verdict) {
+void judge_history(const Watched& watched, const Reference& reference, Verdict& verdict,
+                   std::optional<Epoch> epoch) {
   const auto counts = watched.watcher->counts();
   if (counts.contradictions + counts.disorders + counts.unreadable != 0)
     verdict.fault("contradictions in " + watched.query.sql);
   ExpectedResult expected(reference, watched.query.matches);
   for (const auto& span : watched.watcher->spans()) {
+    if (epoch && span.epoch != epoch) continue;
     if (!span.fence) {
       verdict.fault("no fence in the cursor of " + watched.query.sql);
       continue;

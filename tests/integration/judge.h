@@ -33,7 +33,11 @@ Watched watch_random(client::Loop& loop, int port, std::mt19937& random, int rec
 
 /// Holds the client's whole history against the reference: each snapshot and the state after each diff, that
 /// each change of the result was one diff, and that no span goes on across a TRUNCATE that changed it.
-void judge_history(const Watched& watched, const Reference& reference, Verdict& verdict);
+/// Of one epoch alone, where one is given.
+void judge_history(const Watched& watched, const Reference& reference, Verdict& verdict,
+                   std::optional<Epoch> epoch = std::nullopt);
+/// Waits until the client holds what the reference ends with.
+void judge_end(const Watched& watched, const Reference& reference, Verdict& verdict);
 /// Waits until the client holds what the reference ends with, then judges its history.
 void judge(const Watched& watched, const Reference& reference, Verdict& verdict);
 

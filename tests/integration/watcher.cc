@@ -107,7 +107,10 @@ void Watcher::received() {
     snapshots_ = replica_.counts().snapshots;
     diffs_ = replica_.counts().diffs;
     Span span;
-    if (replica_.cursor()) span.fence = replica_.cursor()->fence;
+    if (replica_.cursor()) {
+      span.fence = replica_.cursor()->fence;
+      span.epoch = replica_.cursor()->epoch;
+    }
     span.fingerprint = fingerprint(replica_.rows());
     spans_.push_back(std::move(span));
   } else if (replica_.whole() && replica_.counts().diffs > diffs_) {

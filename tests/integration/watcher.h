@@ -26,6 +26,7 @@ class Watcher {
   /// From one snapshot to the next.
   struct Span {
     std::optional<Fence> fence;
+    std::optional<Epoch> epoch;
     std::uint64_t fingerprint = 0;  // of the snapshot
     std::vector<Step> diffs;
   };

@@ -71,6 +71,43 @@ PostgresServer::PostgresServer(Settings settings)
   run({binaries() + "/initdb", "-D", data_, "-U", kUser, "-A", "trust", "--locale=C.UTF-8", "-E", "UTF8",
        "-N"},
       as_server());
+  start_on_a_free_port();
+}
+
+std::unique_ptr<PostgresServer> PostgresServer::standby_of(const PostgresServer& primary) {
+  std::unique_ptr<PostgresServer> standby(new PostgresServer(Empty{}));
+  give_to_server(standby->directory_.path());
+  run({binaries() + "/pg_basebackup", "-D", standby->data_, "-h", "127.0.0.1", "-p",
+       std::to_string(primary.port_), "-U", kUser, "-X", "stream", "-c", "fast", "-R"},
+      as_server());
+  standby->settings_ = primary.settings_;
+  standby->start_on_a_free_port();
+  return standby;
+}
+
+void PostgresServer::await_replay(const PostgresServer& primary) const {
+  const std::string written = Sql(primary.url()).value("select pg_current_wal_flush_lsn()");
+  Sql sql(url());
+  const bool there =
+      eventually([&] { return sql.value("select pg_last_wal_replay_lsn() >= '" + written + "'") == "t"; },
+                 kStartTimeout);
+  if (!there) throw std::runtime_error("the standby does not follow: " + log());
+}
+
+void PostgresServer::cut_off() const {
+  Sql sql(url());
+  sql.exec("alter system set primary_conninfo = ''");
+  sql.exec("select pg_reload_conf()");
+  const bool cut = eventually([&] { return sql.value("select count(*) from pg_stat_wal_receiver") == "0"; },
+                              kStartTimeout);
+  if (!cut) throw std::runtime_error("the standby still hears its primary: " + log());
+}
+
+void PostgresServer::promote() const {
+  if (Sql(url()).value("select pg_promote()") != "t") throw std::runtime_error("not promoted: " + log());
+}
+
+void PostgresServer::start_on_a_free_port() {
   for (int left = kPortsTried; !process_; --left) {
     port_ = free_port();
     try {

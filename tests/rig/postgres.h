@@ -29,6 +29,8 @@ class PostgresServer {
   };
 
   explicit PostgresServer(Settings settings = {});
+  /// A streaming standby of `primary`, with its settings, on a port of its own; copied while that runs.
+  static std::unique_ptr<PostgresServer> standby_of(const PostgresServer& primary);
   ~PostgresServer();
   PostgresServer(const PostgresServer&) = delete;
   PostgresServer& operator=(const PostgresServer&) = delete;
@@ -56,7 +58,18 @@ class PostgresServer {
   /// As before, with other settings.
   void restart_with(Settings settings, Stop mode = Stop::fast);
 
+  /// A standby has replayed what its primary has written so far.
+  void await_replay(const PostgresServer& primary) const;
+  /// A standby hears nothing from its primary any more: what is committed there from now on, it will not
+  /// have.
+  void cut_off() const;
+  /// A standby becomes a primary, on a timeline of its own. Waits for it.
+  void promote() const;
+
  private:
+  struct Empty {};
+  explicit PostgresServer(Empty) : data_(directory_.path() + "/data") {}
+  void start_on_a_free_port();
   void launch();
   [[nodiscard]] bool accepts() const;
 
