@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "postgres/connection.h"
@@ -40,6 +41,10 @@ class Aside {
   void want_nudge() { nudge_wanted_ = true; }
   /// From now on its health is asked for every `kHealthInterval`, as far as the connection allows.
   void watch_slot(std::string slot) { slot_ = std::move(slot); }
+  /// From now on it connects to this server (`server_of`), the stream's.
+  void keep_to(std::vector<std::pair<std::string, std::string>> server) {
+    options_.server = std::move(server);
+  }
   /// The last answer, once.
   std::optional<SlotHealth> take_health() { return std::exchange(health_, std::nullopt); }
 

@@ -55,10 +55,15 @@ Result<std::vector<std::pair<std::string, std::string>>> connection_parameters(c
   }
   parameters.emplace_back("options",
                           session_options + pins(options));  // the later of two equal settings wins
+  parameters.insert(parameters.end(), options.server.begin(), options.server.end());
   parameters.emplace_back("client_encoding", "UTF8");
   parameters.emplace_back("application_name", options.application_name);
   if (purpose == Purpose::replication) parameters.emplace_back("replication", "database");
   return parameters;
+}
+
+std::vector<std::pair<std::string, std::string>> server_of(const pg_conn* connection) {
+  return {{"host", PQhost(connection)}, {"hostaddr", PQhostaddr(connection)}, {"port", PQport(connection)}};
 }
 
 ParameterArrays::ParameterArrays(const std::vector<std::pair<std::string, std::string>>& parameters) {

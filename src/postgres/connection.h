@@ -34,6 +34,10 @@ enum class Purpose { ordinary, replication };
 Result<std::vector<std::pair<std::string, std::string>>> connection_parameters(const Options& options,
                                                                                Purpose purpose);
 
+/// The server that a connection has got, for further ones: where `url` names several, or a name that moves,
+/// another connection might lead to another server, whose snapshots say nothing about this one's commits.
+std::vector<std::pair<std::string, std::string>> server_of(const pg_conn* connection);
+
 /// The same, ready to be read by libpq's `PQconnectdbParams` and `PQconnectStartParams`.
 struct ParameterArrays {
   explicit ParameterArrays(const std::vector<std::pair<std::string, std::string>>& parameters);

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace tidegate::postgres {
 
@@ -12,6 +14,9 @@ namespace tidegate::postgres {
 struct Options {
   /// `postgres://user@host/database`, or any other libpq connection string.
   std::string url;
+  /// libpq's host, hostaddr and port of one server, where `url` names several and it must be this one (see
+  /// `keep_to`); empty: whichever `url` leads to.
+  std::vector<std::pair<std::string, std::string>> server;
   /// The publication whose tables may be subscribed to.
   std::string publication = "tidegate";
   /// A temporary slot gets a random end and dies with its connection (rule 28). A durable one is made by

@@ -22,6 +22,11 @@ query::TableSchema merge(const Relation& relation, const std::optional<TableDesc
 class Relations {
  public:
   explicit Relations(Options options) : options_(std::move(options)) {}
+  /// From now on it asks this server (`server_of`), the stream's.
+  void keep_to(std::vector<std::pair<std::string, std::string>> server) {
+    options_.server = std::move(server);
+    connection_.reset();
+  }
 
   /// Starts from the catalogue, so that only a table that changed since is announced.
   Status prime(Connection& connection);

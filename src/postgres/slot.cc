@@ -50,7 +50,10 @@ Status SlotTaker::prepare() {
   if (!xmax) return xmax.error();
   taken_.reference = Xid(parse_u64(xmax->at(0)[0].value_or("")).value_or(0));
 
-  auto opened = Connection::open(options_, Purpose::replication);
+  // What was checked is true of this server alone.
+  Options same = options_;
+  same.server = server_of(ordinary->handle());
+  auto opened = Connection::open(same, Purpose::replication);
   if (!opened) return opened.error();
   connection_.emplace(std::move(*opened));
   const auto system = connection_->simple("IDENTIFY_SYSTEM");

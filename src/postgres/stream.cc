@@ -55,8 +55,10 @@ Status Stream::take_slot() {
     // (rule 10).
     return Error{Fault::lost, "the replication slot " + taken->slot + " begins above what was read of it"};
   }
+  Options same = options_;
+  same.server = server_of(taken->connection.get());
   if (slot_.empty()) {
-    auto connection = Connection::open(options_);
+    auto connection = Connection::open(same);
     if (!connection) return connection.error();
     if (const Status primed = relations_.prime(*connection); !primed) return primed;
     position_ = inclusive(taken->confirmed);
@@ -66,6 +68,8 @@ Status Stream::take_slot() {
   aside_.watch_slot(slot_);
   reference_ = std::max(reference_, taken->reference);
   relations_.new_session();
+  relations_.keep_to(same.server);
+  aside_.keep_to(std::move(same.server));
   auto link =
       std::make_unique<ReplicationLink>(std::move(taken->connection), taken->confirmed, options_, clock_);
   const std::lock_guard lock(link_mutex_);
