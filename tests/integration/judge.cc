@@ -10,6 +10,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
+/// Writers run ahead of the clients by so many transactions at most, else the last clients come into a calm.
+constexpr int kAhead = 50;
+
 /// One span against the reference, step by step.
 void judge_span(const Watcher::Span& span, const RandomQuery& query, const Reference& reference,
                 ExpectedResult& expected, Verdict& verdict) {
@@ -141,7 +144,9 @@ Verdict judge_under_load(const std::string& url, const std::vector<int>& ports, 
   Clients clients(ports, load, random);
   Workload workload(url, load.writers, load.transactions, seed, load.hardships);
   for (int i = 0; i < load.subscriptions; ++i) {
-    workload.wait_committed(static_cast<int>(random() % 12) + i * workload.total() / load.subscriptions);
+    const int done = i * workload.total() / load.subscriptions;
+    workload.allow(done + kAhead);
+    workload.wait_committed(done + static_cast<int>(random() % 12));
     clients.next();
   }
   workload.join();

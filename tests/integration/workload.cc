@@ -172,6 +172,7 @@ Workload::~Workload() {
 }
 
 void Workload::join() {
+  allow(std::numeric_limits<int>::max());
   for (std::thread& thread : threads_) {
     if (thread.joinable()) thread.join();
   }
@@ -199,6 +200,7 @@ void Workload::write(std::uint32_t seed) {
   if (hardships_.prepared) sql.exec("set lock_timeout = '50ms'");
   const std::string name = "load " + std::to_string(seed) + " ";
   for (int i = 0; i < transactions_; ++i) {
+    for (int allowed = allowed_; committed_ >= allowed; allowed = allowed_) allowed_.wait(allowed);
     try {
       write_one(sql, random, name + std::to_string(i));
     } catch (
@@ -223,6 +225,11 @@ void Workload::write_one(rig::Sql& sql, Random& random, const std::string& name)
   if (hardships_.large && dice == 6) return large_transaction(sql, random);
   if (hardships_.prepared && dice >= 7 && dice < 40) return prepared_transaction(sql, random, name);
   sql.exec(transaction(random));
+}
+
+void Workload::allow(int count) {
+  allowed_ = count;
+  allowed_.notify_all();
 }
 
 void Workload::wait_committed(int count) const {

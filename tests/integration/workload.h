@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <random>
 #include <string>
@@ -51,6 +52,8 @@ class Workload {
   /// Starts `writers` threads of `transactions` each.
   Workload(std::string url, int writers, int transactions, std::uint32_t seed, Hardships hardships = {});
   ~Workload();
+  /// Lets the writers go on until so many were committed; at first as far as they like.
+  void allow(int count);
   /// Waits until so many transactions were committed, or all have been.
   void wait_committed(int count) const;
   void join();
@@ -65,6 +68,7 @@ class Workload {
   const Hardships hardships_;
   std::unique_ptr<StandbyOutages> outages_;
   mutable std::atomic<int> committed_{0};
+  std::atomic<int> allowed_{std::numeric_limits<int>::max()};
   std::vector<std::thread> threads_;
 };
 
