@@ -133,6 +133,30 @@ TEST(HardSnapshotsAtTheWrap, of_the_xids) {
   EXPECT_GT(node.next_xid(), AtTheWrap::kWrap) << "the load was too short";
 }
 
+TEST_F(HardSnapshots, rule_20_a_client_that_does_not_read_holds_nothing_in_the_database) {
+  constexpr std::size_t kRows = 60'000;  // more than sockets and outbox take
+  serve();
+  rig::Sql sql(url);
+  sql.exec("insert into orders select i, 'new', 1, 1, repeat('x', 200) from generate_series(1, " +
+           std::to_string(kRows) + ") i");
+  client::Loop loop;
+  Watcher watcher(loop, gateway->port(),
+                  R"("sql":"select id, status, qty, total, note from orders where id > 0")", "json", 65536);
+  watcher.pause();
+  ASSERT_TRUE(rig::eventually([&] { return gateway->metric("tidegate_feed_snapshots_total") == 1; }, 60s));
+  EXPECT_TRUE(rig::eventually([&] {
+    return sql.value(
+               "select count(*) from pg_stat_activity where application_name = 'tidegate' and backend_type = "
+               "'client backend' and xact_start is not null") == "0";
+  }));
+  sql.exec("set lock_timeout = '20s'");
+  sql.exec("begin; lock table orders in access exclusive mode; rollback");
+  EXPECT_EQ(watcher.counts().snapshots, 0u);
+  watcher.resume();
+  ASSERT_TRUE(watcher.wait_whole(60s)) << watcher.standing();
+  EXPECT_EQ(watcher.rows().size(), kRows);
+}
+
 TEST_F(HardSnapshots, with_every_hardship_at_once) {
   serve(kSmallOutbox);
   judge(everything());
