@@ -155,9 +155,10 @@ class Preparation {
       say_("warning: the event triggers could not be made: " + why);
     }
     say_(
-        "warning: no event triggers tell the change stream of DDL, so the catalogue is read every two "
-        "seconds "
-        "and ALTERs are noticed that late: as a superuser, type tidegate setup --database postgres://…");
+        "warning: no event triggers tell the change stream of DDL: an ALTER is noticed with the table's next "
+        "write, and one that rewrites values and keeps the types is not noticed: as a superuser, type "
+        "tidegate "
+        "setup --database postgres://…");
   }
 
   void slot() {
