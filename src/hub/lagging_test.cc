@@ -166,7 +166,7 @@ TEST_F(LaggingTest, rule_18_frames_below_h_that_are_taken_back_are_filtered_agai
 
 TEST_F(LaggingTest, rule_26_in_the_middle_of_a_transactions_parts_the_rest_is_fetched) {
   const SessionId session = hub->open({});
-  const SubscriptionId id = live(session, "a");
+  const SubscriptionId id = live(session, "a", Encoding::v1);
   for (std::uint64_t part = 0; part < 4; ++part) deliver(part_of_one(part, part == 3));
   deliver(run(1, 5, {text(5)}));
   take(session, 204 + 10);
@@ -359,7 +359,7 @@ TEST_F(LaggingTest, rule_26_random_evictions_lose_and_double_nothing) {
   std::map<std::uint64_t, std::string> got;
   for (int i = 0; i < 8; ++i) {
     sessions.push_back(hub->open({}));
-    live(sessions.back(), "a", i % 2 == 0 ? Encoding::raw : Encoding::json);
+    live(sessions.back(), "a", i % 2 == 0 ? Encoding::v1 : Encoding::json);
   }
   const auto answer = [&] {
     std::vector<feed::Command> asked;
