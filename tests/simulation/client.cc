@@ -94,6 +94,7 @@ void Client::connect(GatewayProcess& gateway, std::uint16_t shard, With with, Di
   gateway_ = gateway.number;
   shard_ = shard;
   session_ = gateway.hub(shard).open({.v1 = dialect_ != Dialect::raw});
+  written_ = 0;
   received_.clear();
   if (with == With::older && !remembered_.empty()) watched_ = std::vector<Watched>(remembered_);
   for (Watched& watched : watched_) {
@@ -172,7 +173,11 @@ std::string Client::read(GatewayProcess& gateway, std::size_t bytes) {
     outbox.consume(size);
     left -= size;
   }
-  if (bytes > 0) gateway.hub(shard_).written(session_);
+  // What was dropped counts as written when all before it is.
+  if (outbox.written() != written_) {
+    written_ = outbox.written();
+    gateway.hub(shard_).written(session_);
+  }
   std::size_t at = 0;
   std::string wrong;
   while (wrong.empty() && received_.size() - at >= 2) {

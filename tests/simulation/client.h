@@ -98,6 +98,7 @@ class Client {
   std::uint64_t gateway_ = 0;  // 0: none
   std::uint16_t shard_ = 0;
   SessionId session_;
+  std::uint64_t written_ = 0;  // of its outbox, when the hub was last told
   std::string received_;
   int told_stale_ = 0;
 };
