@@ -120,12 +120,15 @@ struct Subscription {
   Steady since;                            ///< it waits since then
   Steady told;                             ///< it was last told that it waits
   std::shared_ptr<const History> history;  ///< comes before the tail
+  FeedSeq history_since;                   ///< it has what the subscription lacks above this place
 
   // Managed: the log is being read again for it.
   std::optional<std::uint64_t> rereading;    ///< the question's number
   std::optional<protocol::Cursor> resuming;  ///< a pending one's
-  FeedSeq reread_after;                      ///< of one that lags: what it asked for
-  std::size_t reread_bytes = 0;              ///< since it was live
+  FeedSeq reread_after;                      ///< of one that lags, as are the next two: what it asked for
+  FeedSeq reread_whole;
+  Lsn reread_floor;
+  std::size_t reread_bytes = 0;  ///< since it was live
 
   /// It has its snapshot and has not joined the live stream yet: what it lacks stays in the tail.
   Pin pin;

@@ -192,6 +192,8 @@ bool Delivery::gather_history(Gathering& gathering, Subscription& subscription, 
 bool Delivery::catch_up(Subscription& subscription, FeedSeq after) {
   const Channel& channel = *subscription.channel;
   CaughtUp answer{.subscription = subscription.id, .after = after, .up_to = after};
+  // Its place went back below it (rule 26).
+  if (subscription.history && after < subscription.history_since) subscription.history.reset();
   Gathering gathering(subscription.encoding, options_.catch_up_bytes);
   if (subscription.history && !gather_history(gathering, subscription, answer.up_to)) return false;
   if (!subscription.history && answer.up_to >= channel.complete_since) {

@@ -19,6 +19,16 @@ FeedSeq before_lsn(const History& history, Lsn lsn) {
   return next == frames.end() ? history.up_to : Tail::before(next->seq);
 }
 
+/// Whether the stretch has, at or before a place, what that place does not hold. A stretch begins where
+/// somebody holds least and has each LSN once; who joined in a later generation may stand behind what was
+/// streamed before, and waits for it to come again.
+bool skips(const History& history, FeedSeq whole, Lsn floor) {
+  const std::vector<Frame>& frames = history.batch.frames;
+  const auto next = std::partition_point(frames.begin(), frames.end(),
+                                         [floor](const Frame& each) { return each.lsn <= floor; });
+  return next != frames.end() && next->seq <= whole;
+}
+
 }  // namespace
 
 /// Rule 14: a cursor counts only within one activation, in force now.
@@ -93,6 +103,8 @@ void Managed::reread_lagging(Subscription& subscription, const CatchUpCommand& c
     return give_up_lagging(subscription, Refusal::bound);
   }
   subscription.reread_after = command.after;
+  subscription.reread_whole = command.whole;
+  subscription.reread_floor = command.floor;
 }
 
 bool Managed::reread(Subscription& subscription, Offset offset, Lsn lsn, Lsn record_lsn_max) {
@@ -133,9 +145,12 @@ void Managed::on_reread(RereadResult result) {
   subscription->history = std::move(result.history);
   if (subscription->pending) {
     const protocol::Cursor cursor = *std::exchange(subscription->resuming, std::nullopt);
-    return hold(*subscription, cursor, before_lsn(*subscription->history, cursor.lsn), Held::log);
+    subscription->history_since = before_lsn(*subscription->history, cursor.lsn);
+    return hold(*subscription, cursor, subscription->history_since, Held::log);
   }
-  if (!parts_.delivery.catch_up(*subscription, subscription->reread_after)) {
+  subscription->history_since = subscription->reread_whole;
+  const bool skipping = skips(*subscription->history, subscription->reread_whole, subscription->reread_floor);
+  if (skipping || !parts_.delivery.catch_up(*subscription, subscription->reread_after)) {
     return give_up_lagging(*subscription, Refusal::broken);
   }
   parts_.probe.caught_up_from_log();
