@@ -45,6 +45,14 @@ class HistoryTest : public testing::Test {
     EXPECT_TRUE(stage.has_metric("tidegate_feed_resumes_refused_total{reason=\"" + reason + "\"} 1"))
         << stage.metrics.text();
   }
+  /// One who lacks twenty records of a kilobyte.
+  void expect_much_refused(const std::string& reason) {
+    for (std::uint64_t lsn = 110; lsn < 130; ++lsn) stage.diff(key, lsn, std::string(1'000, 'x'));
+    stage.start();
+    Follower& back = resume(cursor(1, 110));
+    active(130);
+    expect_refused(back, reason);
+  }
 
   std::string key = "t/things/1";
   std::shared_ptr<const query::Query> query = query_for(1);
@@ -211,11 +219,7 @@ class SmallLog : public HistoryTest {
 };
 
 TEST_F(SmallLog, rule_9_a_place_that_retention_took_gets_a_snapshot) {
-  for (std::uint64_t lsn = 110; lsn < 130; ++lsn) stage.diff(key, lsn, std::string(1'000, 'x'));
-  stage.start();
-  Follower& back = resume(cursor(1, 110));
-  active(130);
-  expect_refused(back, "retention");
+  expect_much_refused("retention");
 }
 
 class LittleRead : public HistoryTest {
@@ -224,11 +228,7 @@ class LittleRead : public HistoryTest {
 };
 
 TEST_F(LittleRead, rule_12_what_would_cost_more_than_it_may_gets_a_snapshot) {
-  for (std::uint64_t lsn = 110; lsn < 130; ++lsn) stage.diff(key, lsn, std::string(1'000, 'x'));
-  stage.start();
-  Follower& back = resume(cursor(1, 110));
-  active(130);
-  expect_refused(back, "bound");
+  expect_much_refused("bound");
 }
 
 class LittleHeld : public HistoryTest {
@@ -237,11 +237,7 @@ class LittleHeld : public HistoryTest {
 };
 
 TEST_F(LittleHeld, rule_12_what_would_hold_more_than_it_may_gets_a_snapshot) {
-  for (std::uint64_t lsn = 110; lsn < 130; ++lsn) stage.diff(key, lsn, std::string(1'000, 'x'));
-  stage.start();
-  Follower& back = resume(cursor(1, 110));
-  active(130);
-  expect_refused(back, "bound");
+  expect_much_refused("bound");
 }
 
 class NoThreads : public HistoryTest {

@@ -75,6 +75,16 @@ class StandbyWait : public ::testing::Test {
     return std::make_unique<Watcher>(loop, gateway->port(), query, "json");
   }
 
+  /// A gateway, and a client of it that has the rows of before.
+  std::unique_ptr<Watcher> serve_one(std::vector<std::string> environment = {}) {
+    setup();
+    gateway = serve(std::move(environment));
+    gateway->wait_ready();
+    auto client = watch(kAll);
+    EXPECT_TRUE(client->wait_for(fingerprint(rows_of({{1, "old"}})), 20s)) << client->fault();
+    return client;
+  }
+
   /// A session's commit of `statement` is streamed, which `witness` shows, and waits.
   void commit_that_waits(const std::string& statement, Watcher& witness, const Rows& after) {
     name_absent_standby(sql, true);
@@ -143,11 +153,7 @@ int StandbyWait::count = 0;
 const std::string kChange = "update orders set status = 'new' where id = 1";
 
 TEST_F(StandbyWait, rule_18_who_joins_a_query_then_gets_the_commit_behind_its_snapshot) {
-  setup();
-  gateway = serve();
-  gateway->wait_ready();
-  const auto early = watch(kAll);
-  ASSERT_TRUE(early->wait_for(fingerprint(rows_of({{1, "old"}})), 20s)) << early->fault();
+  const auto early = serve_one();
   const Rows changed = rows_of({{1, "new"}});
   commit_that_waits(kChange, *early, changed);
   const auto joins = watch(kAll);
@@ -162,11 +168,7 @@ TEST_F(StandbyWait, rule_18_who_joins_a_query_then_gets_the_commit_behind_its_sn
 }
 
 TEST_F(StandbyWait, a_fence_by_lsn_alone_loses_the_commit) {
-  setup();
-  gateway = serve({"TIDEGATE_UNSAFE_LSN_FENCE=true"});
-  gateway->wait_ready();
-  const auto early = watch(kAll);
-  ASSERT_TRUE(early->wait_for(fingerprint(rows_of({{1, "old"}})), 20s)) << early->fault();
+  const auto early = serve_one({"TIDEGATE_UNSAFE_LSN_FENCE=true"});
   commit_that_waits(kChange, *early, rows_of({{1, "new"}}));
   const auto joins = watch(kAll);
   ASSERT_TRUE(joins->wait_whole(20s)) << joins->fault();
@@ -177,11 +179,7 @@ TEST_F(StandbyWait, a_fence_by_lsn_alone_loses_the_commit) {
 }
 
 TEST_F(StandbyWait, rule_17_a_new_query_waits_for_v_and_nobody_else_does) {
-  setup();
-  gateway = serve();
-  gateway->wait_ready();
-  const auto early = watch(kAll);
-  ASSERT_TRUE(early->wait_for(fingerprint(rows_of({{1, "old"}})), 20s)) << early->fault();
+  const auto early = serve_one();
   commit_that_waits(kChange, *early, rows_of({{1, "new"}}));
   const auto late = watch(select("qty = 1"));
   others_go_on(2, *early, rows_of({{1, "new"}, {2, "more"}}));
@@ -198,11 +196,7 @@ TEST_F(StandbyWait, rule_17_a_new_query_waits_for_v_and_nobody_else_does) {
 }
 
 TEST_F(StandbyWait, a_gateway_that_restarts_then_is_ready_when_the_commit_is_seen) {
-  setup();
-  gateway = serve();
-  gateway->wait_ready();
-  const auto early = watch(kAll);
-  ASSERT_TRUE(early->wait_for(fingerprint(rows_of({{1, "old"}})), 20s)) << early->fault();
+  const auto early = serve_one();
   commit_that_waits(kChange, *early, rows_of({{1, "new"}}));
   gateway->process().signal(SIGKILL);
   EXPECT_EQ(gateway->process().wait(20s), 128 + SIGKILL);
