@@ -1,7 +1,7 @@
 // Issue 4's point 5: a client that does not read makes its own subscriptions lag, and nobody else's; it
-// catches up from the tail or from a snapshot, in the middle of a transaction's parts too, and gets each
-// transaction once, in order. And rule 20: however slowly it reads, no transaction of the database's stays
-// open for it, nor does the gateway's memory grow.
+// catches up from the tail, from Kafka's log or from a snapshot, in the middle of a transaction's parts too,
+// and gets each transaction once, in order. And rule 20: however slowly it reads, no transaction of the
+// database's stays open for it, nor does the gateway's memory grow.
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -10,6 +10,7 @@
 
 #include "client/client.h"
 #include "client/replica.h"
+#include "rig/kafka.h"
 #include "rig/postgres.h"
 #include "rig/tidegate.h"
 
@@ -104,11 +105,19 @@ class Lagging : public ::testing::Test {
         "insert into items values (0, 0, '')");
   }
   void set_up() {
-    rig::Tidegate setup({"setup", "--database", url, "--tables", "public.items"}, {}, false);
+    std::vector<std::string> arguments = command("setup");
+    arguments.insert(arguments.end(), {"--tables", "public.items"});
+    rig::Tidegate setup(std::move(arguments), {}, false);
     ASSERT_EQ(setup.process().wait(60s), 0) << setup.output();
   }
+  std::vector<std::string> command(const std::string& verb) const {
+    std::vector<std::string> arguments{verb, "--database", url};
+    if (broker) arguments.insert(arguments.end(), {"--kafka", broker->brokers(), "--topic", "shop.diffs"});
+    return arguments;
+  }
   std::unique_ptr<rig::Tidegate> serve(std::vector<std::string> flags) {
-    std::vector<std::string> arguments{"serve", "--database", url, "--auth", "none"};
+    std::vector<std::string> arguments = command("serve");
+    flags.insert(flags.end(), {"--auth", "none"});
     arguments.insert(arguments.end(), flags.begin(), flags.end());
     auto gateway = std::make_unique<rig::Tidegate>(std::move(arguments));
     gateway->wait_ready();
@@ -162,6 +171,7 @@ class Lagging : public ::testing::Test {
   rig::PostgresServer server;
   std::string url;
   rig::Sql sql;
+  std::unique_ptr<rig::KafkaBroker> broker;  // where there is one
   client::Loop loop;
   int transactions = 0;
   int rows = 0;
@@ -193,6 +203,25 @@ TEST_F(Lagging, c7_rule_26_who_fell_behind_the_tail_gets_a_snapshot_and_holds_no
   EXPECT_GE(gateway->metric("tidegate_lagging_total"), 2);
   EXPECT_GE(gateway->metric("tidegate_given_back_total"), 2);
   EXPECT_GE(gateway->metric("tidegate_feed_resets_total"), 2);
+  EXPECT_EQ(gateway->metric("tidegate_debtors_total"), 0);
+}
+
+TEST_F(Lagging, c7_rule_12_who_fell_behind_the_tail_catches_up_from_kafka_s_log_without_a_snapshot) {
+  broker = std::make_unique<rig::KafkaBroker>();
+  set_up();
+  rig::Tidegate matcher(command("match"));
+  const auto gateway =
+      serve({"--tail-bytes-max", "12MiB", "--replay-bytes-max", "512MiB", "--history-bytes-max", "512MiB"});
+  Counting quick(loop, gateway->port(), "");
+  Counting binary(loop, gateway->port(), "", kSmallBuffer);
+  Counting text(loop, gateway->port(), "json", kSmallBuffer);
+  stall_and_catch_up(quick, {&binary, &text});
+  EXPECT_EQ(binary.held().counts().snapshots, 1u);
+  EXPECT_EQ(text.held().counts().snapshots, 1u);
+  EXPECT_GE(gateway->metric("tidegate_lagging_total"), 2);
+  EXPECT_GE(gateway->metric("tidegate_feed_catch_ups_from_log_total"), 2);
+  EXPECT_EQ(gateway->metric("tidegate_feed_catch_ups_refused_total"), 0);
+  EXPECT_EQ(gateway->metric("tidegate_feed_resets_total"), 0);
   EXPECT_EQ(gateway->metric("tidegate_debtors_total"), 0);
 }
 
