@@ -13,8 +13,8 @@ struct FaultPoint {
   std::string_view meaning;
 };
 
-/// All of them, in the order of the journey. `stream.` and `matcher.` are hit where the matcher runs,
-/// `gateway.` and `snapshot.` in gateways.
+/// All of them, in the order of the journey. `stream.`, `spill.` and `matcher.` are hit where the matcher
+/// runs, `gateway.` and `snapshot.` in gateways.
 inline constexpr auto kFaultPoints = std::to_array<FaultPoint>({
     // A matcher's start.
     {"matcher.slot_taken", "the slot is ours, nothing is written yet"},
@@ -25,6 +25,10 @@ inline constexpr auto kFaultPoints = std::to_array<FaultPoint>({
     {"matcher.inherited", "the open activations were answered, the stream is not handled yet"},
     // A commit's journey to the log.
     {"stream.received", "a change was read, its transaction is not whole"},
+    {"spill.filed", "memory shall not hold what is open: the largest has a file, nothing is in it"},
+    {"spill.written", "some of an open transaction was written to its file"},
+    {"spill.read", "some of a whole one was read from its file, to be matched"},
+    {"spill.closed", "a file's transaction was matched and its diffs given to the log, or it was aborted"},
     {"stream.whole", "a whole transaction waits to be matched"},
     {"matcher.matched", "its queries are known, nothing is appended"},
     {"matcher.between_parts", "a part of a large diff is appended, the next is not"},

@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/fault_point.h"
+
 namespace tidegate::postgres {
 namespace {
 
@@ -37,6 +39,10 @@ Found first_of(std::string_view bytes) {
 
 }  // namespace
 
+Spill::~Spill() {
+  if (in_file()) fault_point("spill.closed");
+}
+
 Error Spill::failed(const std::error_code& code) const {
   const bool full = code == std::errc::no_space_on_device || code.value() == EDQUOT;
   return {Fault::fatal,
@@ -57,6 +63,7 @@ Status Spill::append(std::uint32_t tag, std::string_view bytes) {
 Status Spill::go_on_in_file() {
   if (!in_file()) {
     if (const auto code = file_.open(room_.directory)) return failed(code);
+    fault_point("spill.filed");
   }
   return write_out();
 }
@@ -72,6 +79,7 @@ Status Spill::write_out() {
   if (const auto code = file_.write(filed_, memory_)) return failed(code);
   filed_ += memory_.size();
   std::string().swap(memory_);
+  fault_point("spill.written");
   return {};
 }
 
@@ -117,6 +125,7 @@ Status Spill::each_filed(const Visit& visit) const {
     buffer.resize(before + more);
     if (const auto code = file_.read(place, buffer.data() + before, more)) return failed(code);
     place += more;
+    fault_point("spill.read");
   }
   return {};
 }

@@ -26,6 +26,9 @@ struct SpillRoom {
 class Spill {
  public:
   explicit Spill(SpillRoom room) : room_(std::move(room)), charge_(room_.files) {}
+  ~Spill();
+  Spill(const Spill&) = delete;
+  Spill& operator=(const Spill&) = delete;
 
   Status append(std::uint32_t tag, std::string_view bytes);
   /// Where the next record will lie.

@@ -116,6 +116,15 @@ bool Deployment::ready(Who who) const {
   }
 }
 
+std::string Deployment::readyz(Who who) const {
+  const int at = port(who);
+  try {
+    return at == 0 ? std::string() : rig::http(at, "GET", "/readyz").body;
+  } catch (const std::runtime_error&) {
+    return {};
+  }
+}
+
 bool Deployment::wait_ready(Who who) {
   return rig::eventually([&] { return ready(who); }, kPatience);
 }
@@ -153,6 +162,12 @@ double Deployment::dropped(const std::string& reason) const {
 
 double Deployment::resets(const std::string& reason) const {
   return counted("tidegate_feed_resets_total{reason=\"" + reason + "\"}");
+}
+
+std::string Deployment::output(Who who) const {
+  const std::lock_guard lock(mutex_);
+  const Member& member = members_[who];
+  return member.said + (member.program ? member.program->output() : "");
 }
 
 std::string Deployment::output() const {

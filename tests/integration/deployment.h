@@ -52,6 +52,8 @@ class Deployment {
   /// Whether it is there and says so itself.
   [[nodiscard]] bool ready(Who who) const;
   bool wait_ready(Who who);
+  /// What its /readyz says; empty while it is away.
+  [[nodiscard]] std::string readyz(Who who) const;
   /// Counters of the gateways that are there now: a killed one takes its counts with it.
   [[nodiscard]] double dropped(const std::string& reason) const;
   [[nodiscard]] double resets(const std::string& reason) const;
@@ -59,6 +61,8 @@ class Deployment {
   [[nodiscard]] double metric(Who who, const std::string& name) const;
   /// What all processes said, for a failed test.
   [[nodiscard]] std::string output() const;
+  /// What this one said, and those before it.
+  [[nodiscard]] std::string output(Who who) const;
 
  private:
   struct Member {

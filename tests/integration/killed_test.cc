@@ -4,12 +4,10 @@
 #include <signal.h>
 
 #include <cstdlib>
-#include <iostream>
 #include <set>
 
 #include "base/fault_point.h"
-#include "integration/crowd.h"
-#include "integration/deployment.h"
+#include "integration/deployed.h"
 
 namespace tidegate::test {
 namespace {
@@ -17,7 +15,8 @@ namespace {
 using namespace std::chrono_literals;
 using Who = Deployment::Who;
 
-constexpr int kStayers = 10;
+/// Diffs of a large row fit, transactions of large_transaction() don't.
+const Deployment::Words kMemory{"--transaction-memory-bytes", "8MiB"};
 
 /// Passed once a start, or once a client.
 bool once(std::string_view point) {
@@ -29,94 +28,45 @@ bool once(std::string_view point) {
   return false;
 }
 
-/// One server and one broker for all tests; a database, a slot and topics for each.
-class Killed : public ::testing::Test {
+class Killed : public Deployed {
  protected:
   static void SetUpTestSuite() {
-    server = std::make_unique<rig::PostgresServer>();
+    // Blocks of what is open are streamed early, so that there are such steps at all.
+    server = std::make_unique<rig::PostgresServer>(
+        rig::PostgresServer::Settings{{"logical_decoding_work_mem", "64kB"}});
     broker = std::make_unique<rig::KafkaBroker>(
         rig::KafkaBroker::Settings{{"auto.create.topics.enable", "false"}});
   }
-  static void TearDownTestSuite() {
-    broker.reset();
-    server.reset();
-  }
 
-  Killed() : name("shop" + std::to_string(++count)), url(server->create_database(name)) {
-    Workload::create_table(url);
-    rig::Sql(url).exec(
-        "create table fat (id integer primary key, body text); alter table fat replica identity full; "
-        "insert into fat select i, repeat('x', 500000) from generate_series(1, 40) i");
-  }
-  ~Killed() override {
-    if (HasFailure() && deployment) std::cout << deployment->output();
-  }
-
-  /// Short times, so that what needs a lapse of them is seen soon.
-  void deploy() {
-    broker->create_topic(name + ".diffs", 2);
-    const Deployment::Words lease{"--lease-ms", "3000"};
-    Deployment::Flags flags{lease, lease};
-    for (const char* word : {"--auth", "none", "--linger-ms", "1000", "--stale-after-ms", "2000"})
-      flags.gateways.emplace_back(word);
-    for (const char* word : {"--match-linger-ms", "300"}) flags.matcher.emplace_back(word);
-    deployment = std::make_unique<Deployment>(url, broker.get(), name, flags);
-    for (const Who who : {Deployment::matcher, Deployment::first, Deployment::second}) {
-      ASSERT_TRUE(deployment->wait_ready(who)) << deployment->output();
-    }
-  }
-  std::unique_ptr<Crowd> gather(std::size_t gateways = 2) const {
-    auto crowd = std::make_unique<Crowd>(
-        url, [this](std::size_t gateway) { return deployment->port(static_cast<Who>(gateway)); }, gateways,
-        kStayers);
-    EXPECT_TRUE(crowd->wait_whole()) << deployment->output();
-    return crowd;
-  }
   /// Stops the process there, on the first to third passing by chance, and says so.
   bool stop_at(Who who, std::string_view point, const std::function<void()>& meanwhile = {}) {
-    const std::string fault = std::string(point) + ":" + std::to_string(once(point) ? 1 : 1 + random() % 3);
+    return stop_at(who, point, once(point) ? 1 : 1 + random() % 3, meanwhile);
+  }
+  bool stop_at(Who who, std::string_view point, std::size_t passing, std::function<void()> meanwhile = {}) {
+    const std::string fault = std::string(point) + ":" + std::to_string(passing);
+    if (point.starts_with("spill.")) meanwhile = [this] { large_transaction(); };
     const bool hit = deployment->stop_at(who, fault, meanwhile);
     say((hit ? "hit   " : "NEVER ") + fault);
     EXPECT_TRUE(hit) << fault << " was never passed";
     return hit;
   }
-  void say(const std::string& what) const {
-    const auto now = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
-    std::printf("%6.1f s %s\n", now, what.c_str());
-    std::fflush(stdout);
-  }
-  void expect_exact(Crowd& crowd) const {
-    const Verdict verdict = crowd.settle();
-    EXPECT_EQ(verdict.faults, 0u) << verdict.first;
-    EXPECT_GE(verdict.diffs, 300u) << "the load was too thin to show anything";
-  }
 
-  /// Of all who stay; they agree.
-  static Epoch epoch_of(const Crowd& crowd) {
-    const Epoch epoch = crowd.stayers()[0].watcher->cursor()->epoch;
-    for (const Watched& each : crowd.stayers()) EXPECT_EQ(each.watcher->cursor()->epoch, epoch);
-    return epoch;
+  /// More than kMemory holds, some of it of every query.
+  void large_transaction() const {
+    try {
+      rig::Sql(url).exec(
+          "insert into orders select 20000 + i, 'new', i, i, null from generate_series(1, 300) i on conflict "
+          "(id) do update set qty = coalesce(orders.qty, 0) + 1; update fat set body = repeat('y', 500000) "
+          "where id <= 10; update orders set total = qty where id > 20000");
+    } catch (const rig::SqlError&) {  // a deadlock with a writer
+    }
   }
-
-  static std::unique_ptr<rig::PostgresServer> server;
-  static std::unique_ptr<rig::KafkaBroker> broker;
-  static int count;
-
-  const std::string name;
-  const std::string url;
-  std::unique_ptr<Deployment> deployment;
-  client::Loop loop;
-  const std::chrono::steady_clock::time_point begun = std::chrono::steady_clock::now();
-  std::mt19937 random{new_seed()};
 };
-std::unique_ptr<rig::PostgresServer> Killed::server;
-std::unique_ptr<rig::KafkaBroker> Killed::broker;
-int Killed::count = 0;
 
 using Points = std::vector<std::string_view>;
 
 bool of_matcher(std::string_view point) {
-  return point.starts_with("matcher.") || point.starts_with("stream.");
+  return point.starts_with("matcher.") || point.starts_with("stream.") || point.starts_with("spill.");
 }
 
 /// Those of the list that belong to the matcher or to gateways.
@@ -165,7 +115,7 @@ class SlowReader {
 // ---- kill -9 of the process itself ----
 
 TEST_F(Killed, c9_a_matcher_killed_at_each_of_its_steps_loses_and_doubles_nothing) {
-  ASSERT_NO_FATAL_FAILURE(deploy());
+  ASSERT_NO_FATAL_FAILURE(deploy(kMemory));
   const auto crowd = gather();
   const auto epoch = epoch_of(*crowd);
   for (const std::string_view point : points_of(true)) {
@@ -178,8 +128,27 @@ TEST_F(Killed, c9_a_matcher_killed_at_each_of_its_steps_loses_and_doubles_nothin
   EXPECT_GT(deployment->dropped("seen_before"), 0) << "rule 4: what is streamed again is given once";
 }
 
+TEST_F(Killed, rule_06_a_matcher_killed_in_a_large_transaction_streams_it_again_and_gives_it_once) {
+  ASSERT_NO_FATAL_FAILURE(deploy(kMemory));
+  const auto crowd = gather();
+  const auto epoch = epoch_of(*crowd);
+  // In its first block, in a later one, early and late in its matching, and when it was appended.
+  for (const auto& [point, passing] :
+       std::initializer_list<std::pair<std::string_view, std::size_t>>{{"spill.filed", 1},
+                                                                       {"spill.written", 10},
+                                                                       {"spill.read", 2},
+                                                                       {"spill.read", 30},
+                                                                       {"spill.closed", 1}}) {
+    if (stop_at(Deployment::matcher, point, passing)) deployment->signal(Deployment::matcher, SIGKILL);
+  }
+  EXPECT_TRUE(deployment->wait_ready(Deployment::matcher));
+  expect_exact(*crowd);
+  EXPECT_EQ(epoch_of(*crowd), epoch);
+  EXPECT_GT(deployment->dropped("seen_before"), 0) << "it was given before the last kill, and streamed again";
+}
+
 TEST_F(Killed, c9_a_gateway_killed_at_each_of_its_steps_loses_and_doubles_nothing) {
-  ASSERT_NO_FATAL_FAILURE(deploy());
+  ASSERT_NO_FATAL_FAILURE(deploy(kMemory));
   const auto crowd = gather();
   SlowReader slow;
   for (const std::string_view point : points_of(false)) {
@@ -197,7 +166,7 @@ TEST_F(Killed, c9_a_gateway_killed_at_each_of_its_steps_loses_and_doubles_nothin
 // ---- what they all stand on ----
 
 TEST_F(Killed, c9_a_broker_killed_at_a_step_of_ours_loses_and_doubles_nothing) {
-  ASSERT_NO_FATAL_FAILURE(deploy());
+  ASSERT_NO_FATAL_FAILURE(deploy(kMemory));
   const auto crowd = gather();
   const auto epoch = epoch_of(*crowd);
   for (const std::string_view point : few_or_all({"matcher.between_parts", "gateway.lease_sent"})) {
@@ -217,7 +186,7 @@ TEST_F(Killed, c9_a_broker_killed_at_a_step_of_ours_loses_and_doubles_nothing) {
 }
 
 TEST_F(Killed, c9_a_database_that_crashes_at_a_step_of_ours_loses_and_doubles_nothing) {
-  ASSERT_NO_FATAL_FAILURE(deploy());
+  ASSERT_NO_FATAL_FAILURE(deploy(kMemory));
   const auto crowd = gather();
   const auto epoch = epoch_of(*crowd);
   for (const std::string_view point :
@@ -239,7 +208,7 @@ TEST_F(Killed, c9_a_database_that_crashes_at_a_step_of_ours_loses_and_doubles_no
 // ---- stalled, and two of them ----
 
 TEST_F(Killed, rule_4_a_second_matcher_is_refused_and_a_stalled_one_says_nothing_after_its_successor) {
-  ASSERT_NO_FATAL_FAILURE(deploy());
+  ASSERT_NO_FATAL_FAILURE(deploy(kMemory));
   const auto crowd = gather();
   const auto mistake = deployment->beside(Deployment::matcher);
   EXPECT_EQ(mistake->process().wait(60s), 1) << mistake->output();
@@ -265,7 +234,7 @@ TEST_F(Killed, rule_4_a_second_matcher_is_refused_and_a_stalled_one_says_nothing
 }
 
 TEST_F(Killed, rule_15_a_gateway_stalled_for_longer_than_its_lease_begins_anew) {
-  ASSERT_NO_FATAL_FAILURE(deploy());
+  ASSERT_NO_FATAL_FAILURE(deploy(kMemory));
   const auto crowd = gather();
   crowd->end_visits();
   Watcher only(loop, deployment->port(Deployment::first),
@@ -289,9 +258,7 @@ TEST_F(Killed, rule_15_a_gateway_stalled_for_longer_than_its_lease_begins_anew) 
 // ---- one node ----
 
 TEST_F(Killed, c9_on_one_node_clients_get_fresh_snapshots) {
-  deployment = std::make_unique<Deployment>(url, nullptr, name,
-                                            Deployment::Flags{{"--auth", "none", "--linger-ms", "1000"}, {}});
-  ASSERT_TRUE(deployment->wait_ready(Deployment::first)) << deployment->output();
+  ASSERT_NO_FATAL_FAILURE(deploy_one_node(kMemory));
   const auto crowd = gather(1);
   for (const std::string_view point :
        few_or_all({"matcher.matched", "matcher.active_appended", "gateway.encoded", "snapshot.spooled"})) {
