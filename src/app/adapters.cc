@@ -29,6 +29,7 @@ kafka::Options kafka_options(const config::Settings& settings) {
   kafka::Options options;
   options.brokers = settings.kafka.brokers;
   options.topics = settings.kafka.topics;
+  options.make_topics = !has_database(settings);
   options.properties.insert(settings.kafka.properties.begin(), settings.kafka.properties.end());
   return options;
 }

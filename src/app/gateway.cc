@@ -82,11 +82,12 @@ void Gateway::waits_for(const std::string& reason) {
   process_.logger.warning("waiting", {{"reason", reason}});
 }
 
-Status Gateway::run() {
+Status Gateway::run(bool again) {
   for (;;) {
     Status started = start_backend();
     if (started) break;
-    if (started.error().fault != Fault::unavailable) return started;
+    const Fault fault = started.error().fault;
+    if (fault != Fault::unavailable && !(again && fault == Fault::not_found)) return started;
     waits_for(started.error().message);
     Status waited = process_.interrupts.wait(kRetry);
     if (waited) return {};

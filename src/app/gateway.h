@@ -29,8 +29,9 @@ class Gateway {
   /// Binds; the error says why that is impossible.
   Status listen();
   /// Starts the backend, again and again while what it needs is unavailable, and then waits for a signal (ok)
-  /// or for a failure of a part (its error).
-  Status run();
+  /// or for a failure of a part (its error). `again`: it has run before, so what `setup` makes and is gone
+  /// now is waited for, too, with the word on /readyz; at a first start that is an error.
+  Status run(bool again);
   [[nodiscard]] std::uint16_t port() const { return edge_->port(); }
   /// Drains and closes every connection with 1012, then stops the backend.
   void stop();

@@ -19,12 +19,12 @@ Status run_gateway(Process process, const Routes& routes,
                    const std::function<void(std::uint16_t)>& on_listening) {
   config::Settings settings = process.settings;
   const Process within{settings, process.clock, process.metrics, process.logger, process.interrupts};
-  for (;;) {
+  for (bool again = false;; again = true) {
     Gateway gateway(within, routes);
     if (Status listening = gateway.listen(); !listening) return listening;
     settings.session.port = gateway.port();  // a new start in this process is found at the same place
     if (on_listening) on_listening(gateway.port());
-    const Status ended = gateway.run();
+    const Status ended = gateway.run(again);
     process.logger.info("stopping");
     gateway.stop();
     if (ended || process.interrupts.signalled()) return {};

@@ -12,6 +12,14 @@ struct Control::Answers {
   std::optional<Steady> renewed;    // when the last acknowledged renewal was sent
   Incarnation renewed_incarnation;  // of whom
   std::vector<std::string> failed;
+  std::optional<Error> failure;
+
+  /// Of an append; `fatal` is for good. With mutex held.
+  void failed_with(const Error& error) {
+    if (error.fault == Fault::fatal && !failure) {
+      failure = Error{Fault::lost, "the control topic did not take a record: " + error.message};
+    }
+  }
 };
 
 Control::Control(registry::Registry& registry, Clock& clock, const Options& options,
@@ -76,6 +84,7 @@ void Control::enlist(const std::string& routing_key, const std::string& canonica
                      if (stored) return;
                      std::lock_guard lock(answers->mutex);
                      answers->failed.push_back(routing_key);
+                     answers->failed_with(stored.error());
                    });
   fault_point("gateway.registered");
 }
@@ -90,8 +99,8 @@ void Control::send_lease(bool ended) {
   registry_.append(
       registry::Lease{incarnation_, ended},
       [answers = answers_, sent = sent_, incarnation = incarnation_](const Result<Offset>& stored) {
-        if (!stored) return;
         std::lock_guard lock(answers->mutex);
+        if (!stored) return answers->failed_with(stored.error());
         answers->renewed = sent;
         answers->renewed_incarnation = incarnation;
       });
@@ -117,6 +126,12 @@ bool Control::renew() {
 std::vector<std::string> Control::take_failed() {
   std::lock_guard lock(answers_->mutex);
   return std::exchange(answers_->failed, {});
+}
+
+std::optional<Error> Control::failure() const {
+  if (auto failure = following_ ? following_->failure() : std::nullopt) return failure;
+  std::lock_guard lock(answers_->mutex);
+  return answers_->failure;
 }
 
 void Control::leave() {

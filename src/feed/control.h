@@ -44,6 +44,8 @@ class Control {
   [[nodiscard]] bool renew();
   /// Keys whose registration could not be stored, since the last call.
   [[nodiscard]] std::vector<std::string> take_failed();
+  /// Set once the control topic takes or gives nothing any more: this gateway must begin anew. `lost`.
+  [[nodiscard]] std::optional<Error> failure() const;
   /// Ends the lease.
   void leave();
   [[nodiscard]] Incarnation incarnation() const { return incarnation_; }

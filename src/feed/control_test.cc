@@ -20,7 +20,7 @@ class LeasingRegistry final : public registry::Registry {
       registrations.push_back(*registration);
     direct_.append(std::move(record), [this, done](const Result<Offset>& stored) {
       if (withheld) return held.push_back([done, stored] { done(stored); });
-      done(fails ? Result<Offset>(Error{Fault::unavailable, "no broker"}) : stored);
+      done(fails ? Result<Offset>(Error{with, "no broker"}) : stored);
     });
   }
   Result<std::unique_ptr<registry::Following>> follow(OnEntry on_entry, OnCaughtUp on_caught_up) override {
@@ -30,6 +30,7 @@ class LeasingRegistry final : public registry::Registry {
 
   std::atomic<bool> withheld{false};
   std::atomic<bool> fails{false};
+  std::atomic<Fault> with{Fault::unavailable};
   std::vector<std::function<void()>> held;
   std::vector<registry::Lease> leases_sent;
   std::vector<registry::Registration> registrations;
@@ -92,6 +93,16 @@ TEST_F(ControlTest, rule_15_a_failed_registration_is_said_again) {
   control.enlist("a", "{}");
   EXPECT_EQ(control.take_failed(), std::vector<std::string>{"a"});
   EXPECT_TRUE(control.take_failed().empty());
+}
+
+TEST_F(ControlTest, rule_10_a_control_topic_that_takes_nothing_any_more_is_lost) {
+  registry.fails = true;
+  control.enlist("a", "{}");
+  EXPECT_FALSE(control.failure()) << "what passes by itself is said again";
+  registry.with = Fault::fatal;
+  EXPECT_FALSE(lost_within(options.lease / 3));
+  ASSERT_TRUE(control.failure());
+  EXPECT_EQ(control.failure()->fault, Fault::lost) << "so that the gateway begins anew";
 }
 
 TEST_F(ControlTest, rule_15_a_gateway_that_leaves_in_order_ends_its_lease) {

@@ -86,7 +86,7 @@ class Feed::State {
   void handle_results();
   void handle_batch(const log::Batch& batch);
   Status handle_error(const Error& error, std::chrono::milliseconds wait);
-  void on_time();
+  Status on_time();
   void watch_staleness(Steady now);
 
   Parts parts_;
@@ -239,7 +239,7 @@ Status Feed::State::step(std::chrono::milliseconds wait) {
   handle(commands_.take());
   handle_results();
   if (managed_) managed_->on_news(control_->take());
-  on_time();
+  if (Status timely = on_time(); !timely) return timely;
   if (delivery_.congested()) {
     probe_.reading_paused();
     handle(commands_.wait(std::min(wait, kCongestedWait)));
@@ -293,7 +293,10 @@ Status Feed::State::handle_error(const Error& error, std::chrono::milliseconds w
       return error;
     case Fault::lost: {
       const auto ends = starts();
-      if (!ends) return ends.error().fault == Fault::fatal ? Status(ends.error()) : Status();
+      if (!ends) {  // a topic that is gone is lost each time that it is read
+        if (ends.error().fault != Fault::fatal) handle(commands_.wait(wait));
+        return ends.error().fault == Fault::fatal ? Status(ends.error()) : Status();
+      }
       std::vector<Offset> offsets;
       for (const log::Start& end : *ends) {
         if (auto sought = reader_->seek(end); !sought && sought.error().fault == Fault::fatal) return sought;
@@ -315,9 +318,9 @@ Status Feed::State::handle_error(const Error& error, std::chrono::milliseconds w
 
 // ---- time ----
 
-void Feed::State::on_time() {
+Status Feed::State::on_time() {
   const Steady now = parts_.clock.steady();
-  if (now - ticked_ < kTick) return;
+  if (now - ticked_ < kTick) return {};
   ticked_ = now;
   pressure_.round();
   if (parts_.memory) probe_.memory_bytes(parts_.memory->used());
@@ -328,6 +331,8 @@ void Feed::State::on_time() {
   }
   probe_.channels(channels_.size());
   watch_staleness(now);
+  const auto failure = control_ ? control_->failure() : std::nullopt;
+  return failure ? Status(*failure) : Status();
 }
 
 void Feed::State::watch_staleness(Steady now) {

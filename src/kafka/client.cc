@@ -106,6 +106,10 @@ Error error_of(const Options& options, rd_kafka_resp_err_t code, std::string_vie
           std::string(doing) + ": " + rd_kafka_err2str(code) + " (Kafka at " + options.brokers + ")"};
 }
 
+std::string what_to_type(const Options& options) {
+  return ": run `tidegate setup --kafka " + options.brokers + " --topic " + options.topics.front() + "`";
+}
+
 Result<std::int32_t> partition_count(const Options& options, rd_kafka_t* client, const std::string& topic,
                                      std::chrono::milliseconds timeout) {
   const std::string doing = "topic " + topic;

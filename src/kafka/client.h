@@ -54,6 +54,9 @@ Properties consumer_properties(const Options& options);
 /// brokers.
 Error error_of(const Options& options, rd_kafka_resp_err_t code, std::string_view doing);
 
+/// For topics that `setup` makes and that are not there.
+std::string what_to_type(const Options& options);
+
 inline int milliseconds(std::chrono::milliseconds time) {
   return static_cast<int>(time.count());
 }

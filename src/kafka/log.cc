@@ -79,6 +79,10 @@ Result<std::unique_ptr<KafkaLog>> KafkaLog::open(Options options) {
   for (const std::string& topic : options.topics) {
     auto count = partition_count(options, client, topic, options.open_timeout);
     if (!count.ok() && count.error().fault == Fault::not_found) {
+      if (!options.make_topics) {
+        return Error{Fault::not_found, "the topic " + topic + " does not exist (Kafka at " + options.brokers +
+                                           ")" + what_to_type(options)};
+      }
       if (Status made = create_topic(options, client, {.name = topic}); !made.ok()) return made.error();
       count = partition_count(options, client, topic, options.open_timeout);
     }

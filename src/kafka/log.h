@@ -22,9 +22,8 @@ namespace tidegate::kafka {
 /// told from the old one by its offsets; the epoch in its records tells.
 class KafkaLog final : public log::Log {
  public:
-  /// Asks for the topics. A missing one is made with the broker's defaults (pass-through: whoever fills the
-  /// topic may come later; managed topics are made by `setup`). `unavailable`, naming the brokers, if none
-  /// answers within `open_timeout`.
+  /// Asks for the topics. A missing one is made where `options.make_topics` says so, else `not_found` with
+  /// what to type. `unavailable`, naming the brokers, if none answers within `open_timeout`.
   static Result<std::unique_ptr<KafkaLog>> open(Options options);
   ~KafkaLog() override;
 

@@ -26,6 +26,17 @@ struct KafkaWorld {
   std::unique_ptr<KafkaLog> log;
 };
 
+TEST(KafkaLog, MakesAMissingTopicOnlyWhereItIsToldTo) {
+  Options options = options_for({new_topic()});
+  const auto missing = KafkaLog::open(options);
+  ASSERT_FALSE(missing.ok());
+  EXPECT_TRUE(is(missing.error(), Fault::not_found,
+                 {options.topics[0], "tidegate setup --kafka " + options.brokers + " --topic"}));
+  EXPECT_FALSE(KafkaLog::open(options).ok()) << "asking for it made it";
+  options.make_topics = true;
+  EXPECT_TRUE(KafkaLog::open(options).ok());
+}
+
 }  // namespace
 }  // namespace tidegate::kafka
 

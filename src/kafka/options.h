@@ -10,8 +10,11 @@ namespace tidegate::kafka {
 
 /// How to reach Kafka, and how much of it to hold.
 struct Options {
-  std::string brokers;                 ///< `host:port`, several with commas
-  std::vector<std::string> topics;     ///< the log's; its partitions are counted over them in this order
+  std::string brokers;              ///< `host:port`, several with commas
+  std::vector<std::string> topics;  ///< the log's; its partitions are counted over them in this order
+  /// Pass-through: a missing topic of the log is made with the broker's defaults, since whoever fills it may
+  /// come later. Managed topics are made by `setup`, who knows how many partitions, and none twice.
+  bool make_topics = false;
   std::string client_id = "tidegate";  ///< how this process is named in the broker's log and quotas
   std::map<std::string, std::string> properties;  ///< librdkafka's own (security, …); they win over ours
   std::size_t fetch_bytes_max = 64 << 20;         ///< what a reader fetches ahead; then fetching pauses

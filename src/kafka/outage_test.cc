@@ -222,5 +222,25 @@ TEST(KafkaOutage, Rule15AFollowerIsNotAtTheEndWhileNobodyAnswersAndCatchesUp) {
   EXPECT_TRUE(stored);
 }
 
+// Everything that other tests have stored is gone, too: each has topics of its own.
+TEST(KafkaOutage, Rule10ABrokerThatLostItsDiskIsNotTakenForTheOneBefore) {
+  const std::string topic = new_topic();
+  good(setup(options_for({topic}), {.partitions = 1}, [](const std::string&) {}));
+  auto registry = good(KafkaRegistry::open(options_for({topic})));
+  for (std::uint64_t i = 0; i < 10; ++i) registry::append_and_wait(*registry, registry::checkpoint(0, i));
+  registry::Collected collected;
+  const auto following = good(registry->follow(collected.on_entry(), collected.on_caught_up()));
+  ASSERT_TRUE(collected.wait_for_caught_up());
+  broker().kill();
+  broker().lose_disk();
+  broker().start();
+  const auto begin = std::chrono::steady_clock::now();
+  while (!following->failure() && seconds_since(begin) < 60) std::this_thread::yield();
+  ASSERT_TRUE(following->failure());
+  EXPECT_TRUE(is(*following->failure(), Fault::lost, {control_topic(topic), "tidegate setup --kafka"}));
+  EXPECT_EQ(KafkaRegistry::open(options_for({topic})).error().fault, Fault::not_found)
+      << "and nobody made it by asking";
+}
+
 }  // namespace
 }  // namespace tidegate::kafka

@@ -25,16 +25,17 @@ Result<std::unique_ptr<Producer>> Producer::open(const Options& options,
                                                  std::function<void()> after) {
   std::unique_ptr<Producer> producer(new Producer(options, std::move(after)));
   const std::size_t kilobytes = std::clamp<std::size_t>(options.queue_bytes_max / 1024, 1, 2'097'151);
-  auto client =
-      open_client(options, RD_KAFKA_PRODUCER,
-                  {{"enable.idempotence", "true"},
-                   {"acks", "all"},
-                   {"linger.ms", "0"},
-                   {"message.timeout.ms", "0"},
-                   {"queue.buffering.max.messages", "1000000"},
-                   {"queue.buffering.max.kbytes", std::to_string(kilobytes)},
-                   {"retry.backoff.ms", "50"}},
-                  {.opaque = producer.get(), .delivered = &Producer::delivered, .failed = &Producer::failed});
+  auto client = open_client(
+      options, RD_KAFKA_PRODUCER,
+      {{"allow.auto.create.topics", "false"},  // with the broker's defaults it would be a wrong one
+       {"enable.idempotence", "true"},
+       {"acks", "all"},
+       {"linger.ms", "0"},
+       {"message.timeout.ms", "0"},
+       {"queue.buffering.max.messages", "1000000"},
+       {"queue.buffering.max.kbytes", std::to_string(kilobytes)},
+       {"retry.backoff.ms", "50"}},
+      {.opaque = producer.get(), .delivered = &Producer::delivered, .failed = &Producer::failed});
   if (!client.ok()) return client.error();
   producer->client_ = std::move(*client);
   if (Status status = producer->meet(topics); !status.ok()) return status.error();

@@ -19,16 +19,20 @@ constexpr auto kProbe = 300ms;  // how long it asks whether a lost broker is bac
 struct Follower {
   registry::Registry::OnEntry on_entry;
   registry::Registry::OnCaughtUp on_caught_up;
+  Options options;
   std::string topic;
   std::shared_ptr<std::atomic<std::uint64_t>> unreadable;
   std::unique_ptr<Consumer> consumer;
   std::atomic<bool> ended = false;
   std::atomic<bool> at_end = false;
+  std::mutex mutex;
+  std::optional<Error> failure;  // guarded by mutex
   // The thread's:
   Offset next;  // to be given
   Offset end;   // of the log when following began
   bool caught_up = false;
   bool out_of_reach = false;
+  std::chrono::steady_clock::time_point asked = std::chrono::steady_clock::now();
 
   void run() {
     catch_up();
@@ -40,11 +44,26 @@ struct Follower {
       } else if (message && message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
         next = std::max(next, Offset(message->offset));
         at_end = true;
-      } else {
-        look_around();
+      } else if (const Status there = message ? status_of(*message) : look_around(); !there.ok()) {
+        return lose(there.error());
       }
       catch_up();
     }
+  }
+
+  /// What comes in a record's place: the position may be above the end of a topic that was made anew. All
+  /// else passes by itself.
+  [[nodiscard]] Status status_of(const rd_kafka_message_t& event) const {
+    Error error = error_of(options, event.err, "reading the control topic " + topic);
+    const bool lost = error.fault == Fault::lost || error.fault == Fault::not_found;
+    return lost ? Status(std::move(error)) : Status();
+  }
+
+  void lose(const Error& error) {
+    at_end = false;
+    const std::lock_guard lock(mutex);
+    failure = Error{Fault::lost,
+                    error.message + ": the control topic is gone or was made anew" + what_to_type(options)};
   }
 
   void give(const rd_kafka_message_t& message) {
@@ -62,16 +81,29 @@ struct Follower {
   }
 
   /// Nothing came: the log may be out of reach, and then nobody knows whether this is its end (rule 15).
-  void look_around() {
+  Status look_around() {
     if (!consumer->reachable(kProbe).ok()) {
       out_of_reach = true;
       at_end = false;
-    } else if (out_of_reach) {
-      const auto range = consumer->watermarks(topic, 0, kProbe);
-      if (!range.ok()) return;
-      out_of_reach = false;
-      at_end = next >= range->second;
+      return {};
     }
+    if (const Status there = is_there(); !there.ok()) return there;
+    if (!out_of_reach) return {};
+    const auto range = consumer->watermarks(topic, 0, kProbe);
+    if (!range.ok()) return {};
+    out_of_reach = false;
+    at_end = next >= range->second;
+    return {};
+  }
+
+  /// Asked now and then, and when a lost broker is back: librdkafka itself says nothing for half a minute, or
+  /// for ever where the topic comes back meanwhile.
+  Status is_there() {
+    const auto now = std::chrono::steady_clock::now();
+    if (!out_of_reach && now - asked < options.partitions_checked_every) return {};
+    asked = now;
+    const auto count = partition_count(options, consumer->client(), topic, kProbe);
+    return count.ok() || count.error().fault != Fault::not_found ? Status() : Status(count.error());
   }
 
   void catch_up() {
@@ -96,6 +128,10 @@ class KafkaFollowing final : public registry::Following {
     thread_.join();
   }
   [[nodiscard]] bool at_end() const override { return follower_->at_end; }
+  [[nodiscard]] std::optional<Error> failure() const override {
+    const std::lock_guard lock(follower_->mutex);
+    return follower_->failure;
+  }
 
  private:
   const std::shared_ptr<Follower> follower_;
@@ -130,8 +166,7 @@ Result<std::unique_ptr<KafkaRegistry>> KafkaRegistry::open(Options options) {
   const auto count = partition_count(options, client->get(), state->topic, options.open_timeout);
   if (!count.ok() && count.error().fault == Fault::not_found) {
     return Error{Fault::not_found, "the control topic " + state->topic + " does not exist (Kafka at " +
-                                       options.brokers + "): run `tidegate setup --kafka " + options.brokers +
-                                       " --topic " + options.topics.front() + "`"};
+                                       options.brokers + ")" + what_to_type(options)};
   }
   if (!count.ok()) return count.error();
   if (*count != 1) {
@@ -175,6 +210,7 @@ Result<std::unique_ptr<registry::Following>> KafkaRegistry::follow(OnEntry on_en
   follower->consumer = std::move(*consumer);
   const auto range = follower->consumer->watermarks(state_->topic, 0, state_->options.open_timeout);
   if (!range.ok()) return range.error();
+  follower->options = state_->options;
   follower->topic = state_->topic;
   follower->next = range->first;
   follower->end = range->second;

@@ -2,6 +2,7 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <thread>
 
 #include "kafka/log.h"
 #include "kafka/setup.h"
@@ -11,6 +12,8 @@
 
 namespace tidegate::kafka {
 namespace {
+
+using namespace std::chrono_literals;
 
 struct KafkaRegistryWorld {
   registry::Registry& open() {
@@ -159,6 +162,41 @@ TEST(KafkaRegistry, WhatIsUnderWayIsAnsweredWhenTheRegistryGoes) {
   }
   registry.reset();
   EXPECT_EQ(answers, 5);
+}
+
+bool fails(const registry::Following& following) {
+  const auto begin = std::chrono::steady_clock::now();
+  while (!following.failure() && seconds_since(begin) < 60) std::this_thread::yield();
+  return following.failure().has_value();
+}
+
+TEST(KafkaRegistry, Rule10AControlTopicThatIsGoneIsLostAndItSaysWhatToType) {
+  const std::string topic = created_pair();
+  Options options = options_for({topic});
+  options.partitions_checked_every = 200ms;
+  const auto registry = good(KafkaRegistry::open(options));
+  append_and_wait(*registry, checkpoint(0, 1));
+  Collected collected;
+  const auto following = good(registry->follow(collected.on_entry(), collected.on_caught_up()));
+  ASSERT_TRUE(collected.wait_for_caught_up());
+  EXPECT_FALSE(following->failure());
+  broker().delete_topic(control_topic(topic));
+  ASSERT_TRUE(fails(*following));
+  EXPECT_TRUE(is(*following->failure(), Fault::lost, {control_topic(topic), "tidegate setup --kafka"}));
+  EXPECT_FALSE(following->at_end()) << "rule 15: no lease may end here";
+}
+
+TEST(KafkaRegistry, Rule10AControlTopicMadeAnewIsNotTakenForTheOneBefore) {
+  const std::string topic = created_pair();
+  const auto registry = good(KafkaRegistry::open(options_for({topic})));
+  for (std::uint64_t i = 0; i < 10; ++i) append_and_wait(*registry, checkpoint(0, i));
+  Collected collected;
+  const auto following = good(registry->follow(collected.on_entry(), collected.on_caught_up()));
+  ASSERT_TRUE(collected.wait_for_caught_up());
+  broker().delete_topic(control_topic(topic));
+  broker().create_topic(control_topic(topic), 1, {{"cleanup.policy", "compact"}});
+  ASSERT_TRUE(fails(*following)) << "it waits for offset 10 of a topic that has none";
+  EXPECT_EQ(following->failure()->fault, Fault::lost);
 }
 
 /// What a new follower is given until it has caught up.

@@ -45,6 +45,9 @@ Status Reign::check() const {
   if (reigning_ && other_epoch_at_ && *other_epoch_at_ > epoch_at_) {
     return Error{Fault::fatal, "another matcher has begun a new epoch"};
   }
+  if (auto failure = following_ ? following_->failure() : std::nullopt) {
+    return Error{Fault::fatal, std::move(failure->message)};
+  }
   if (auto failure = writer_->appender().failure()) {
     return Error{Fault::fatal, "the log did not take a record: " + failure->message};
   }

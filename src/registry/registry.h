@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -112,6 +113,8 @@ class Following {
   virtual ~Following() = default;
   /// Whether the follower is at the log's end as far as is known (rule 15).
   [[nodiscard]] virtual bool at_end() const = 0;
+  /// Set once what it follows is gone or is another log than before: nothing comes any more. `lost`.
+  [[nodiscard]] virtual std::optional<Error> failure() const { return std::nullopt; }
 };
 
 }  // namespace tidegate::registry
