@@ -20,6 +20,7 @@ postgres::Options postgres_options(const config::Settings& settings) {
   options.statement_timeout = settings.feed.snapshot_timeout;  // rule 20
   options.transaction_memory_bytes = settings.matcher.netting_bytes_max;
   options.spill_directory = settings.feed.spool_directory;
+  options.silence_max = settings.postgres.silence_max;
   options.spill_bytes_max = settings.postgres.transaction_file_bytes_max;
   options.temporary_slot = !has_kafka(settings);  // rule 28: a durable one only where the log is, too
   return options;
@@ -36,7 +37,8 @@ kafka::Options kafka_options(const config::Settings& settings) {
 
 std::unique_ptr<source::Source> make_source(const config::Settings& settings, Clock& clock,
                                             metrics::Registry& metrics,
-                                            std::function<void(const std::string&)> on_waiting) {
+                                            std::function<void(const std::string&)> on_waiting,
+                                            std::function<void(const std::string&)> warn) {
   if (settings.database_kind == config::Database::sqlite) {
     sqlite::Options options;
     options.path = settings.sqlite_path;
@@ -44,6 +46,7 @@ std::unique_ptr<source::Source> make_source(const config::Settings& settings, Cl
   }
   postgres::Options options = postgres_options(settings);
   options.on_waiting = std::move(on_waiting);
+  options.warn = std::move(warn);
   return postgres::make_source(std::move(options), clock, metrics);
 }
 

@@ -21,9 +21,10 @@ postgres::Options postgres_options(const config::Settings& settings);
 kafka::Options kafka_options(const config::Settings& settings);
 
 /// The database of the settings; there must be one. `on_waiting` hears, while a stream starts, what that
-/// waits for.
+/// waits for; `warn` what an operator should know of.
 std::unique_ptr<source::Source> make_source(const config::Settings& settings, Clock& clock,
                                             metrics::Registry& metrics,
-                                            std::function<void(const std::string&)> on_waiting = {});
+                                            std::function<void(const std::string&)> on_waiting,
+                                            std::function<void(const std::string&)> warn);
 
 }  // namespace tidegate::app

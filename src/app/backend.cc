@@ -80,7 +80,9 @@ Backend::~Backend() {
 
 Status Backend::open_parts() {
   const config::Settings& settings = process_.settings;
-  if (has_database(settings)) source_ = make_source(settings, process_.clock, process_.metrics, on_waiting_);
+  const auto warn = [this](const std::string& message) { process_.logger.warning(message); };
+  if (has_database(settings))
+    source_ = make_source(settings, process_.clock, process_.metrics, on_waiting_, warn);
   if (has_kafka(settings)) {
     auto log = kafka::KafkaLog::open(kafka_options(settings));
     if (!log) return log.error();

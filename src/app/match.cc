@@ -1,4 +1,5 @@
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "app/adapters.h"
@@ -13,7 +14,12 @@ namespace tidegate::app {
 /// 4).
 Status match(Process process) {
   const config::Settings& settings = process.settings;
-  const auto source = make_source(settings, process.clock, process.metrics);
+  const auto warn = [&](const std::string& message) { process.logger.warning(message); };
+  std::string waits_for;
+  const auto waiting = [&](const std::string& reason) {
+    if (std::exchange(waits_for, reason) != reason) warn(reason);
+  };
+  const auto source = make_source(settings, process.clock, process.metrics, waiting, warn);
   auto log = kafka::KafkaLog::open(kafka_options(settings));
   if (!log) return log.error();
   auto registry = kafka::KafkaRegistry::open(kafka_options(settings));

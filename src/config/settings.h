@@ -25,6 +25,7 @@ struct Postgres {
   std::string publication = "tidegate";
   std::string slot = "tidegate";
   std::size_t transaction_file_bytes_max = std::size_t{64} << 30;
+  std::chrono::milliseconds silence_max{5'000};
 };
 struct Kafka {
   std::string brokers;  ///< `host:port,…`; empty: no Kafka

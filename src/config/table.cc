@@ -224,6 +224,10 @@ Section data() {
             [](auto& s) -> auto& { return s.postgres.publication; }),
        text("slot", kMatching | kSetup, "Postgres: the replication slot's name.",
             [](auto& s) -> auto& { return s.postgres.slot; }),
+       duration("database-silence-ms", kMatching,
+                "Postgres: a server that says nothing for so many ms, though asked, counts as out of reach "
+                "until it does.",
+                {300, kDay}, [](auto& s) -> auto& { return s.postgres.silence_max; }),
        also("KAFKA_BROKERS", text("kafka", kServe | kMatch | kSetup,
                                   "Brokers, `host:port` with commas between them. In pass-through the "
                                   "default is `localhost:9092`.",

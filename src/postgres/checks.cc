@@ -121,12 +121,6 @@ Result<std::optional<SlotState>> read_slot(Connection& connection, const std::st
                              "another name, or SELECT pg_drop_replication_slot('{}')",
                              slot, slot)};
   }
-  if (row[4] == "lost") {
-    return Error{Fault::lost,
-                 fmt::format("the replication slot {0} fell behind max_slot_wal_keep_size and lost its "
-                             "WAL: SELECT pg_drop_replication_slot('{0}'), then tidegate setup again",
-                             slot)};
-  }
   SlotState state;
   state.confirmed = parse_position(row[3].value_or("")).value_or(0);
   state.active_pid = row[2];

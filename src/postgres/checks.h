@@ -31,9 +31,10 @@ struct SlotState {
   NextByte confirmed = 0;
   std::optional<std::string> active_pid;
   std::string wal_status;
+  /// It fell behind max_slot_wal_keep_size and its WAL is gone: it is good for nothing any more.
+  [[nodiscard]] bool lost() const { return wal_status == "lost"; }
 };
-/// Nothing where there is none. `denied` where it is another database's or another plugin's; `lost` where its
-/// WAL is gone.
+/// Nothing where there is none. `denied` where it is another database's or another plugin's.
 Result<std::optional<SlotState>> read_slot(Connection& connection, const std::string& slot);
 
 /// Lower-case letters, digits, `_`, at most 40.

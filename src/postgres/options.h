@@ -40,10 +40,15 @@ struct Options {
   std::chrono::milliseconds statement_timeout{60'000};
   /// Feedback to the server at least this often; the server cuts a silent client after `wal_sender_timeout`.
   std::chrono::milliseconds status_interval{10'000};
+  /// A server that says nothing for so long, though asked, is taken as out of reach until it speaks again;
+  /// its connection is kept, for it may only stand still.
+  std::chrono::milliseconds silence_max{5'000};
   /// `start` gives the reason why the slot is not there yet after so long; called again it goes on waiting.
   std::chrono::milliseconds slot_wait{60'000};
   /// Told meanwhile, once a second, what it waits for (rule 28). On the thread that calls `start`.
   std::function<void(const std::string&)> on_waiting;
+  /// Told what an operator should know of though it was mended. On the stream's thread.
+  std::function<void(const std::string&)> warn;
   /// Between two attempts to connect again, doubling from the first to the second.
   std::chrono::milliseconds reconnect_min{100};
   std::chrono::milliseconds reconnect_max{5'000};

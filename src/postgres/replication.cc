@@ -3,6 +3,7 @@
 #include <libpq-fe.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "postgres/decoder.h"
 
@@ -80,6 +81,14 @@ void ReplicationLink::reply_now() {
   wanted_.notify_one();
 }
 
+void ReplicationLink::ask() {
+  {
+    const std::lock_guard lock(mutex_);
+    now_ = ask_ = true;
+  }
+  wanted_.notify_one();
+}
+
 void ReplicationLink::feedback() {
   auto pause = interval_;
   for (;;) {
@@ -97,7 +106,7 @@ bool ReplicationLink::send_status() {
   std::string status;
   {
     const std::lock_guard lock(mutex_);
-    status = encode_status(written_, flushed_, unix_us(clock_.wall()), false);
+    status = encode_status(written_, flushed_, unix_us(clock_.wall()), std::exchange(ask_, false));
   }
   const std::lock_guard lock(libpq_);
   // What does not fit stays with libpq or is said again; a broken connection is the reader's to notice.

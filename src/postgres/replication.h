@@ -39,6 +39,8 @@ class ReplicationLink {
   void confirm(NextByte position);
   /// The server wants an answer now.
   void reply_now();
+  /// Wants one of the server: a sign of life.
+  void ask();
 
  private:
   void feedback();
@@ -56,6 +58,7 @@ class ReplicationLink {
   NextByte written_;   // guarded by mutex_
   NextByte flushed_;   // guarded by mutex_
   bool now_ = false;   // guarded by mutex_
+  bool ask_ = false;   // guarded by mutex_
   bool stop_ = false;  // guarded by mutex_
   std::thread thread_;
 };

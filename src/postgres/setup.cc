@@ -167,7 +167,12 @@ class Preparation {
     for (const std::string& warning : slot_warnings(connection_)) say_("warning: " + warning);
     const auto state = read_slot(connection_, database_.slot);
     if (!state) return wrong(state.error());
-    if (*state) return say_("the replication slot " + database_.slot + " is there");
+    if (*state && !(*state)->lost()) return say_("the replication slot " + database_.slot + " is there");
+    if (*state) {
+      define(
+          "SELECT pg_drop_replication_slot(" + quote_literal(database_.slot) + ")",
+          "the replication slot " + database_.slot + " fell behind max_slot_wal_keep_size and lost its WAL");
+    }
     if (!first_) return say_("the replication slot " + database_.slot + " waits until the rest is ready");
     define("SELECT pg_create_logical_replication_slot(" + quote_literal(database_.slot) + ", 'pgoutput')",
            "there is no replication slot " + database_.slot);

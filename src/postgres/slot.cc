@@ -17,12 +17,12 @@ constexpr std::chrono::milliseconds kTold{1'000};
 
 }  // namespace
 
-Result<TakenSlot> SlotTaker::take() {
+Result<TakenSlot> SlotTaker::take(const std::optional<SourceIdentity>& before) {
   if (!creating_) {
     connection_.reset();
     taken_ = {};
-    if (const Status ready = prepare(); !ready) return ready.error();
-    if (options_.temporary_slot) {
+    if (const Status ready = prepare(before); !ready) return ready.error();
+    if (options_.temporary_slot || absent_) {
       if (const Status sent = send_create(); !sent) return sent.error();
     }
   }
@@ -35,16 +35,13 @@ Result<TakenSlot> SlotTaker::take() {
   return std::move(taken_);
 }
 
-Status SlotTaker::prepare() {
+Status SlotTaker::prepare(const std::optional<SourceIdentity>& before) {
   if (const Status name = check_slot_name(options_.slot); !name) return name;
   auto ordinary = Connection::open(options_);
   if (!ordinary) return ordinary.error();
   for (const Status& check :
        {check_server(*ordinary, options_), check_role(*ordinary), check_publication(*ordinary, options_)}) {
     if (!check) return check;
-  }
-  if (!options_.temporary_slot) {
-    if (const Status found = find_durable(*ordinary); !found) return found;
   }
   const auto xmax = ordinary->query("select pg_snapshot_xmax(pg_current_snapshot())::text");
   if (!xmax) return xmax.error();
@@ -62,12 +59,24 @@ Status SlotTaker::prepare() {
   taken_.identity = {row[0].value_or(""),
                      static_cast<std::uint32_t>(parse_u64(row[1].value_or("")).value_or(0)),
                      row[3].value_or("")};
-  return {};
+  return options_.temporary_slot ? Status() : find_durable(*ordinary, before);
 }
 
-Status SlotTaker::find_durable(Connection& ordinary) {
+void SlotTaker::made_anew(const std::string& why) {
+  absent_ = true;
+  if (!options_.warn) return;
+  options_.warn("the replication slot " + options_.slot + " " + why +
+                ": it is made anew, and every client gets a fresh snapshot");
+}
+
+Status SlotTaker::find_durable(Connection& ordinary, const std::optional<SourceIdentity>& before) {
+  absent_ = false;
   const auto state = read_slot(ordinary, options_.slot);
   if (!state) return state.error();
+  if (!*state && before == taken_.identity) {
+    made_anew("was dropped");
+    return {};
+  }
   if (!*state) {
     return Error{Fault::not_found,
                  fmt::format("there is no replication slot {0}: tidegate setup --database postgres://… "
@@ -82,15 +91,23 @@ Status SlotTaker::find_durable(Connection& ordinary) {
             "pg_terminate_backend({})",
             options_.slot, *(*state)->active_pid, *(*state)->active_pid)};
   }
+  if ((*state)->lost()) {
+    const auto dropped = ordinary.query("select pg_drop_replication_slot($1)", {options_.slot});
+    if (!dropped) return dropped.error();
+    made_anew("fell behind max_slot_wal_keep_size and lost its WAL");
+    return {};
+  }
   taken_.slot = options_.slot;
   taken_.confirmed = (*state)->confirmed;
   return {};
 }
 
 Status SlotTaker::send_create() {
-  taken_.slot = options_.slot + "_" + hex_encode(std::to_string(random_u64() % 100'000'000));
-  const std::string command =
-      "CREATE_REPLICATION_SLOT " + quote_name(taken_.slot) + " TEMPORARY LOGICAL pgoutput NOEXPORT_SNAPSHOT";
+  const bool temporary = options_.temporary_slot;
+  taken_.slot = options_.slot;
+  if (temporary) taken_.slot += "_" + hex_encode(std::to_string(random_u64() % 100'000'000));
+  const std::string command = "CREATE_REPLICATION_SLOT " + quote_name(taken_.slot) +
+                              (temporary ? " TEMPORARY" : "") + " LOGICAL pgoutput NOEXPORT_SNAPSHOT";
   if (PQsendQuery(connection_->handle(), command.c_str()) == 0) {
     return Error{Fault::unavailable, "the connection to the database broke"};
   }
@@ -114,6 +131,7 @@ Status SlotTaker::await_created() {
     if (options_.on_waiting) options_.on_waiting(reason);
   }
   creating_ = false;
+  absent_ = false;
   const ResultHandle result(PQgetResult(connection));
   if (PQresultStatus(result.get()) != PGRES_TUPLES_OK) {
     connection_->fail(result.get());

@@ -22,9 +22,11 @@ struct TakenSlot {
 };
 
 /// Connects, checks that server, role, publication and slot are fit, and starts streaming. Errors say what to
-/// type. Making a temporary slot waits for the transactions that are open just now: `take` then gives
-/// `unavailable` with the reason after Options::slot_wait, and goes on where it was when called again. One
-/// thread.
+/// type. A durable slot that lost its WAL is dropped and made anew, and so is one that was there before and
+/// is gone: it begins where it was made, which whoever compares positions takes for a new beginning (rule
+/// 10). One that nobody has seen here before is `setup`'s to make. Making a slot waits for the transactions
+/// that are open just now: `take` then gives `unavailable` with the reason after Options::slot_wait, and goes
+/// on where it was when called again. One thread.
 class SlotTaker {
  public:
   /// `wait_readable` waits for a socket until a point in time; false when the time is over or the stream was
@@ -33,13 +35,15 @@ class SlotTaker {
   SlotTaker(const Options& options, const Clock& clock, Wait wait_readable)
       : options_(options), clock_(clock), wait_readable_(std::move(wait_readable)) {}
 
-  Result<TakenSlot> take();
+  /// `before`: the server and database where this slot was streamed from before, if it was.
+  Result<TakenSlot> take(const std::optional<SourceIdentity>& before = {});
 
  private:
-  Status prepare();
+  Status prepare(const std::optional<SourceIdentity>& before);
   Status send_create();
   Status await_created();
-  Status find_durable(Connection& ordinary);
+  Status find_durable(Connection& ordinary, const std::optional<SourceIdentity>& before);
+  void made_anew(const std::string& why);
   Status start_streaming();
   Error slot_error(const Failure& failure) const;
   std::string still_open();
@@ -48,6 +52,7 @@ class SlotTaker {
   const Clock& clock_;
   Wait wait_readable_;
   std::optional<Connection> connection_;  // replication
+  bool absent_ = false;                   // the durable slot, and it is ours to make
   bool creating_ = false;
   TakenSlot taken_;
 };

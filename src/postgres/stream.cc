@@ -45,7 +45,7 @@ Status Stream::start() {
 }
 
 Status Stream::take_slot() {
-  auto taken = taker_.take();
+  auto taken = taker_.take(slot_.empty() ? std::nullopt : std::optional(identity_));
   if (!taken) return taken.error();
   if (!slot_.empty() && !(identity_ == taken->identity)) {
     return Error{Fault::lost, "the database is another one than before, or was restored or promoted"};
@@ -72,6 +72,7 @@ Status Stream::take_slot() {
   aside_.keep_to(std::move(same.server));
   auto link =
       std::make_unique<ReplicationLink>(std::move(taken->connection), taken->confirmed, options_, clock_);
+  heard();
   const std::lock_guard lock(link_mutex_);
   link_ = std::move(link);
   if (confirmed_ > taken->confirmed) link_->confirm(confirmed_);
@@ -142,14 +143,17 @@ Result<source::StreamEvent> Stream::next(std::chrono::milliseconds wait_for) {
     const auto more = read_some();
     if (!more) return more.error();
     if (!events_.empty()) continue;
-    if (*more ? drain_wake() : wait(deadline)) return source::StreamEvent(source::Idle{});
+    const bool woken = *more ? drain_wake() : wait(deadline);
+    if (silent()) return silence();
+    if (woken) return source::StreamEvent(source::Idle{});
     // Also while a transaction keeps coming: the caller has its own to do meanwhile.
     if (clock_.steady() >= deadline) return source::StreamEvent(source::Idle{});
   }
 }
 
 Status Stream::serve_aside() {
-  if (auto visibility = aside_.step()) {
+  // What is visible must not vouch for a stream that stands still; it is asked for again.
+  if (auto visibility = aside_.step(); visibility && !silent()) {
     reference_ = std::max(reference_, visibility->snapshot.xmax);
     events_.emplace_back(std::move(*visibility));
   }
@@ -161,6 +165,28 @@ Status Stream::serve_aside() {
   return {};
 }
 
+void Stream::heard() {
+  heard_ = clock_.steady();
+  asked_.reset();
+}
+
+void Stream::listen() {
+  if (asked_ || clock_.steady() - heard_ < options_.silence_max / 3) return;
+  asked_ = clock_.steady();
+  link_->ask();
+}
+
+bool Stream::silent() const {
+  // Counted from the question: whoever reads seldom may find an old answer, but not lack one.
+  return link_ && asked_ && clock_.steady() - *asked_ >= options_.silence_max - options_.silence_max / 3;
+}
+
+Error Stream::silence() const {
+  const auto since = std::chrono::duration_cast<std::chrono::milliseconds>(clock_.steady() - heard_);
+  return {Fault::unavailable,
+          "the database has said nothing for " + std::to_string(since.count()) + " ms, though asked"};
+}
+
 bool Stream::wait(Steady until) {
   std::array<pollfd, 3> sockets{};
   nfds_t count = 0;
@@ -170,6 +196,9 @@ bool Stream::wait(Steady until) {
   // Without the stream nobody serves the second connection: it must not wake us for nothing.
   if (const auto due = link_ ? aside_.due() : std::nullopt) until = std::min(until, *due);
   if (committed_) until = std::min(until, retry_at_);
+  if (link_ && !committed_ && !silent()) {
+    until = std::min(until, asked_ ? *asked_ + options_.silence_max : heard_ + options_.silence_max / 3);
+  }
   ::poll(sockets.data(), count, milliseconds_until(until, clock_.steady()));
   return drain_wake();
 }

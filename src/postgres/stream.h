@@ -65,6 +65,13 @@ class Stream final : public source::ChangeStream {
   void reached(Lsn position);
 
   Status serve_aside();
+  /// The server was heard of now.
+  void heard();
+  /// Nothing is there to read: asks for a sign of life when it is time.
+  void listen();
+  /// Whether it owes one for too long.
+  [[nodiscard]] bool silent() const;
+  [[nodiscard]] Error silence() const;
   /// Waits for the stream, the second connection, or `wake`. True when woken.
   bool wait(Steady until);
   bool wait_socket(int socket, Steady until);
@@ -86,6 +93,8 @@ class Stream final : public source::ChangeStream {
   std::optional<Assembled> committed_;  // a transaction whose tables could not all be looked up yet
   std::vector<std::shared_ptr<const query::TableSchema>> tables_;  // those that were
   std::optional<Error> terminal_;                                  // given by every further call
+  Steady heard_{};                                                 // when the link gave something last
+  std::optional<Steady> asked_;                                    // for a sign of life, since then
   Steady retry_at_{};
   std::chrono::milliseconds backoff_;
   std::uint64_t refused_told_ = 0;

@@ -24,7 +24,11 @@ Result<bool> Stream::read_some() {
   for (int left = kFramesAtOnce; left > 0 && events_.empty(); --left) {
     const auto frame = link_->receive();
     if (!frame) return broken(frame.error());
-    if (!*frame) return false;
+    if (!*frame) {
+      listen();
+      return false;
+    }
+    heard();
     probe_.frame((*frame)->size());
     if (const Status handled = handle_frame(**frame); !handled) return hold(handled.error());
   }

@@ -197,6 +197,16 @@ void PostgresServer::kill() {
   }
 }
 
+void PostgresServer::freeze() const {
+  process_->signal(SIGSTOP);  // first, so that it starts no new ones
+  for (const pid_t child : children_of(process_->pid())) ::kill(child, SIGSTOP);
+}
+
+void PostgresServer::thaw() const {
+  for (const pid_t child : children_of(process_->pid())) ::kill(child, SIGCONT);
+  process_->signal(SIGCONT);
+}
+
 void PostgresServer::restart(Stop mode) {
   stop(mode);
   start();

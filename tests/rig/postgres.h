@@ -51,6 +51,9 @@ class PostgresServer {
   void stop(Stop mode = Stop::fast);
   /// SIGKILL to the server and everything that it started.
   void kill();
+  /// SIGSTOP to all of them: connections stay open and nobody answers. And SIGCONT.
+  void freeze() const;
+  void thaw() const;
   void restart(Stop mode = Stop::fast);
   /// Freezes every row, then restarts with `xid` as the next transaction's 32-bit id: to see a wrap without
   /// spending two thousand million of them. For a new server; its own autovacuum must be off.
