@@ -38,7 +38,8 @@ kafka::Options kafka_options(const config::Settings& settings) {
 std::unique_ptr<source::Source> make_source(const config::Settings& settings, Clock& clock,
                                             metrics::Registry& metrics,
                                             std::function<void(const std::string&)> on_waiting,
-                                            std::function<void(const std::string&)> warn) {
+                                            std::function<void(const std::string&)> warn,
+                                            std::function<std::optional<SourceIdentity>()> slot_known_at) {
   if (settings.database_kind == config::Database::sqlite) {
     sqlite::Options options;
     options.path = settings.sqlite_path;
@@ -47,6 +48,7 @@ std::unique_ptr<source::Source> make_source(const config::Settings& settings, Cl
   postgres::Options options = postgres_options(settings);
   options.on_waiting = std::move(on_waiting);
   options.warn = std::move(warn);
+  options.slot_known_at = std::move(slot_known_at);
   return postgres::make_source(std::move(options), clock, metrics);
 }
 

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 
 #include "base/clock.h"
+#include "base/identity.h"
 #include "base/result.h"
 #include "config/settings.h"
 #include "kafka/options.h"
@@ -21,10 +24,11 @@ postgres::Options postgres_options(const config::Settings& settings);
 kafka::Options kafka_options(const config::Settings& settings);
 
 /// The database of the settings; there must be one. `on_waiting` hears, while a stream starts, what that
-/// waits for; `warn` what an operator should know of.
-std::unique_ptr<source::Source> make_source(const config::Settings& settings, Clock& clock,
-                                            metrics::Registry& metrics,
-                                            std::function<void(const std::string&)> on_waiting,
-                                            std::function<void(const std::string&)> warn);
+/// waits for; `warn` what an operator should know of. `slot_known_at`: see
+/// postgres::Options.
+std::unique_ptr<source::Source> make_source(
+    const config::Settings& settings, Clock& clock, metrics::Registry& metrics,
+    std::function<void(const std::string&)> on_waiting, std::function<void(const std::string&)> warn,
+    std::function<std::optional<SourceIdentity>()> slot_known_at = {});
 
 }  // namespace tidegate::app

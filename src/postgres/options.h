@@ -4,9 +4,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "base/identity.h"
 
 namespace tidegate::postgres {
 
@@ -24,6 +27,9 @@ struct Options {
   bool temporary_slot = true;
   /// Lower-case letters, digits and `_`, at most 40 of them.
   std::string slot = "tidegate";
+  /// Asked where the durable slot is not there: where it has been streamed from, if it has. Then it was
+  /// dropped, and is made anew.
+  std::function<std::optional<SourceIdentity>()> slot_known_at;
   /// All our connections carry it; no `synchronous_standby_names` may name it (rule 2).
   std::string application_name = "tidegate";
 

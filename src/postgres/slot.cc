@@ -73,11 +73,12 @@ Status SlotTaker::find_durable(Connection& ordinary, const std::optional<SourceI
   absent_ = false;
   const auto state = read_slot(ordinary, options_.slot);
   if (!state) return state.error();
-  if (!*state && before == taken_.identity) {
-    made_anew("was dropped");
-    return {};
-  }
   if (!*state) {
+    const auto known_at = !before && options_.slot_known_at ? options_.slot_known_at() : before;
+    if (known_at == taken_.identity) {
+      made_anew("was dropped");
+      return {};
+    }
     return Error{Fault::not_found,
                  fmt::format("there is no replication slot {0}: tidegate setup --database postgres://… "
                              "--slot {0}",

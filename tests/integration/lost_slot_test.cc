@@ -141,6 +141,20 @@ TEST_F(LostSlot, rule_10_a_slot_that_lost_its_wal_is_made_anew_and_snapshots_com
   EXPECT_GE(deployment->resets("epoch"), kClients);
 }
 
+TEST_F(LostSlot, rule_10_a_slot_that_was_dropped_while_no_matcher_ran_is_made_anew_too) {
+  ASSERT_NO_FATAL_FAILURE(deploy());
+  ASSERT_NO_FATAL_FAILURE(watch(2));
+  const Epoch epoch = watchers[0]->cursor()->epoch;
+  deployment->supervise(Deployment::matcher, false);
+  deployment->signal(Deployment::matcher, SIGTERM);
+  EXPECT_EQ(deployment->wait_ended(Deployment::matcher), 0);
+  sql.exec("select pg_drop_replication_slot('" + name + "')");
+  sql.exec("insert into orders values (21, 'new', 1, 1, null)");
+  deployment->supervise(Deployment::matcher, true);
+  expect_everybody_holds(21);
+  for (const auto& each : watchers) EXPECT_NE(each->cursor()->epoch, epoch);
+}
+
 TEST_F(LostSlot, rule_28_on_one_node_it_begins_anew_at_the_same_port) {
   ASSERT_NO_FATAL_FAILURE(deploy_one_node());
   ASSERT_NO_FATAL_FAILURE(watch(1));
