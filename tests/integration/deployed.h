@@ -54,7 +54,7 @@ class Deployed : public ::testing::Test {
     wait_ready();
   }
   void deploy_one_node(const Words& more = {}) {
-    Deployment::Flags flags{{"--auth", "none", "--linger-ms", "1000"}, {}};
+    Deployment::Flags flags{{"--auth", "none", "--linger-ms", "1000", "--match-linger-ms", "300"}, {}};
     flags.gateways.insert(flags.gateways.end(), more.begin(), more.end());
     deployment = std::make_unique<Deployment>(url, nullptr, name, flags);
     ASSERT_TRUE(deployment->wait_ready(Deployment::first)) << deployment->output();
