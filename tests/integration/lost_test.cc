@@ -65,5 +65,20 @@ TEST_F(Lost, c10_a_database_that_stands_still_is_told_as_one_that_is_away_and_go
       << "nothing was lost, so nothing begins anew";
 }
 
+// Its slot would be gone with the connection.
+TEST_F(Lost, c10_rule_28_on_one_node_a_database_that_stands_still_costs_nobody_a_snapshot) {
+  ASSERT_NO_FATAL_FAILURE(deploy_one_node({"--database-silence-ms", "1000", "--stale-after-ms", "2000"}));
+  const auto crowd = gather(1);
+  const auto epoch = epoch_of(*crowd);
+  const auto told = crowd->told_stale();
+  server->freeze();
+  EXPECT_TRUE(crowd->wait_stale(told)) << "c10: stale data is called stale";
+  server->thaw();
+  EXPECT_TRUE(deployment->wait_ready(Deployment::first));
+  expect_exact(*crowd);
+  EXPECT_EQ(epoch_of(*crowd), epoch);
+  EXPECT_EQ(deployment->resets("epoch"), 0);
+}
+
 }  // namespace
 }  // namespace tidegate::test
