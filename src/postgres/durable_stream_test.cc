@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "postgres/lsn.h"
+#include "postgres/setup.h"
 #include "postgres/testing.h"
 
 namespace tidegate::postgres {
@@ -245,27 +246,34 @@ TEST_F(DurableStreamTest, AnswersTheServerWhileNobodyReads) {
   EXPECT_TRUE(rig::eventually([&] { return sql_->value(reply) != first; }));
 }
 
-TEST(LostSlot, rule_10_is_made_anew_above_what_was_confirmed) {
-  const rig::PostgresServer server(
-      {{"max_slot_wal_keep_size", "1MB"}, {"min_wal_size", "32MB"}, {"max_wal_size", "32MB"}});
-  rig::Sql sql(server.url());
-  sql.exec(
-      "create table t (id int primary key); alter table t replica identity full; create publication "
-      "tidegate for table t");
-  sql.exec("select pg_create_logical_replication_slot('behind', 'pgoutput')");
-  const std::string status = "select wal_status from pg_replication_slots";
-  for (int i = 0; i < 10 && sql.value(status) != "lost"; ++i) {
-    sql.exec("select pg_logical_emit_message(true, 'x', repeat('x', 1000000))");
-    sql.exec("select pg_switch_wal()");
-    sql.exec("checkpoint");
+/// A server whose slot `behind` has lost its WAL.
+class LostSlot : public testing::Test {
+ protected:
+  void SetUp() override {
+    sql.exec(
+        "create table t (id int primary key); alter table t replica identity full; create publication "
+        "tidegate for table t");
+    sql.exec("select pg_create_logical_replication_slot('behind', 'pgoutput')");
+    for (int i = 0; i < 10 && sql.value(kStatus) != "lost"; ++i) {
+      sql.exec("select pg_logical_emit_message(true, 'x', repeat('x', 1000000))");
+      sql.exec("select pg_switch_wal()");
+      sql.exec("checkpoint");
+    }
+    ASSERT_EQ(sql.value(kStatus), "lost");
+    options.url = server.url();
+    options.temporary_slot = false;
+    options.slot = "behind";
   }
-  ASSERT_EQ(sql.value(status), "lost");
+  static constexpr const char* kStatus = "select wal_status from pg_replication_slots";
+  const rig::PostgresServer server{
+      {{"max_slot_wal_keep_size", "1MB"}, {"min_wal_size", "32MB"}, {"max_wal_size", "32MB"}}};
+  rig::Sql sql{server.url()};
   SystemClock clock;
   metrics::Registry metrics;
   Options options;
-  options.url = server.url();
-  options.temporary_slot = false;
-  options.slot = "behind";
+};
+
+TEST_F(LostSlot, rule_10_is_made_anew_above_what_was_confirmed) {
   std::vector<std::string> warnings;
   options.warn = [&](const std::string& message) { warnings.push_back(message); };
   const std::string confirmed = sql.value("select confirmed_flush_lsn from pg_replication_slots");
@@ -274,8 +282,20 @@ TEST(LostSlot, rule_10_is_made_anew_above_what_was_confirmed) {
   ASSERT_TRUE(started.ok()) << started.error().message;
   ASSERT_EQ(warnings.size(), 1u);
   EXPECT_NE(warnings[0].find("behind fell behind max_slot_wal_keep_size"), std::string::npos) << warnings[0];
-  EXPECT_EQ(sql.value("select wal_status from pg_replication_slots"), "reserved");
+  EXPECT_EQ(sql.value(kStatus), "reserved");
   EXPECT_GT(stream->start_position().value(), parse_position(confirmed).value());
+}
+
+TEST_F(LostSlot, rule_10_is_made_anew_by_setup_too_and_a_check_says_so) {
+  const auto run = [&](bool check) { return setup({options, {}, check}, [](const std::string&) {}); };
+  const Status checked = run(true);
+  ASSERT_FALSE(checked.ok());
+  EXPECT_NE(checked.error().message.find("max_slot_wal_keep_size"), std::string::npos)
+      << checked.error().message;
+  EXPECT_EQ(sql.value(kStatus), "lost");
+  const Status done = run(false);
+  EXPECT_TRUE(done.ok()) << (done ? "" : done.error().message);
+  EXPECT_EQ(sql.value(kStatus), "reserved");
 }
 
 /// Reads until /metrics would say so.
