@@ -122,6 +122,8 @@ struct Subscription {
   std::shared_ptr<const History> history;  ///< comes before the tail
   FeedSeq history_since;                   ///< it has what the subscription lacks above this place
 
+  FeedSeq placed;  ///< managed: where its last snapshot or resume put it
+
   // Managed: the log is being read again for it.
   std::optional<std::uint64_t> rereading;    ///< the question's number
   std::optional<protocol::Cursor> resuming;  ///< a pending one's

@@ -55,9 +55,16 @@ void Control::on_entry(const registry::Entry& entry) {
   {
     std::lock_guard lock(mutex_);
     if (const auto* epoch = std::get_if<registry::EpochBound>(&entry.record)) {
-      epoch_ = *epoch;
+      news_.epoch = *epoch;
     } else if (const auto* fence = std::get_if<registry::GenerationFence>(&entry.record)) {
-      fences_[fence->partition] = *fence;
+      // What was there before us is of before what we read: the last of each partition says it all.
+      if (!caught_up_) {
+        std::erase_if(news_.fences, [fence](const registry::GenerationFence& each) {
+          return each.partition == fence->partition && each.generation < fence->generation;
+        });
+      }
+      news_.flooded |= news_.fences.size() >= kFencesMax;
+      if (!news_.flooded) news_.fences.push_back(*fence);
     } else {
       return;
     }
@@ -68,9 +75,7 @@ void Control::on_entry(const registry::Entry& entry) {
 
 Control::News Control::take() {
   std::lock_guard lock(mutex_);
-  News news{std::exchange(epoch_, {}), {}};
-  for (auto& [partition, fence] : std::exchange(fences_, {})) news.fences.push_back(fence);
-  return news;
+  return std::exchange(news_, {});
 }
 
 bool Control::caught_up() const {

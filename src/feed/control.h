@@ -2,7 +2,6 @@
 
 #include <condition_variable>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -22,11 +21,13 @@ namespace tidegate::feed {
 /// otherwise.
 class Control {
  public:
-  /// What was learned since the last `take`. Coalesced, so that it is bounded by the number of partitions.
+  /// What was learned since the last `take`.
   struct News {
     std::optional<registry::EpochBound> epoch;
-    std::vector<registry::GenerationFence> fences;
+    std::vector<registry::GenerationFence> fences;  ///< in the order in which they are stored
+    bool flooded = false;                           ///< more than kFencesMax of them came: some are missing
   };
+  static constexpr std::size_t kFencesMax = 100'000;
 
   Control(registry::Registry& registry, Clock& clock, const Options& options, std::function<void()> on_news);
   ~Control();
@@ -65,9 +66,8 @@ class Control {
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::optional<registry::EpochBound> epoch_;              // guarded by mutex_
-  std::map<Partition, registry::GenerationFence> fences_;  // guarded by mutex_
-  bool caught_up_ = false;                                 // guarded by mutex_
+  News news_;               // guarded by mutex_
+  bool caught_up_ = false;  // guarded by mutex_
 
   std::unique_ptr<registry::Following> following_;  // last: its callbacks use all of the above
 };

@@ -82,6 +82,7 @@ class Feed::State {
   Status start_pass_through(const std::vector<log::Start>& starts);
   void read_head(const std::vector<log::Start>& ends);
   Status check_database();
+  Status learn();
   void handle(const std::vector<Command>& commands);
   void handle_results();
   void handle_batch(const log::Batch& batch);
@@ -133,6 +134,11 @@ Result<std::vector<log::Start>> Feed::State::starts() {
 
 Status Feed::State::start() {
   assert(!started_);
+  if (managed()) {
+    // First: of what is read from the log then, no generation is unknown that was overthrown before (rule 4).
+    control_ = std::make_unique<Control>(*parts_.registry, parts_.clock, options_, [this] { wake(); });
+    if (auto status = control_->start(kControlTimeout); !status) return status;
+  }
   const auto ends = starts();
   if (!ends) return ends.error();
   auto reader = parts_.log.open_reader(*ends);
@@ -152,7 +158,6 @@ Status Feed::State::start() {
 
 Status Feed::State::start_managed(const std::vector<log::Start>& ends) {
   for (const log::Start& end : ends) delivery_.numbering().begin_again(end.partition, end.offset);
-  control_ = std::make_unique<Control>(*parts_.registry, parts_.clock, options_, [this] { wake(); });
   if (Status writable = Spool::check(options_.spool_directory); !writable) return writable;
   pool_ = std::make_unique<SnapshotPool>(
       *parts_.source, options_, parts_.memory, parts_.clock, [this](SnapshotResult result) {
@@ -164,7 +169,6 @@ Status Feed::State::start_managed(const std::vector<log::Start>& ends) {
   managed_ = std::make_unique<Managed>(Managed::Parts{channels_, tail_, delivery_, *control_, *pool_,
                                                       *reread_, probe_, parts_.clock, options_,
                                                       parts_.log.partitions(), pressure_, parts_.warn});
-  if (auto status = control_->start(kControlTimeout); !status) return status;
   return check_database();
 }
 
@@ -238,7 +242,7 @@ Status Feed::State::step(std::chrono::milliseconds wait) {
   owner_.check();
   handle(commands_.take());
   handle_results();
-  if (managed_) managed_->on_news(control_->take());
+  if (auto status = learn(); !status) return status;
   if (Status timely = on_time(); !timely) return timely;
   if (delivery_.congested()) {
     probe_.reading_paused();
@@ -248,8 +252,17 @@ Status Feed::State::step(std::chrono::milliseconds wait) {
   const auto batch = reader_->read(wait, options_.read_bytes);
   if (!batch) return handle_error(batch.error(), wait);
   // The control topic may have said meanwhile what decides about these records.
-  if (managed_) managed_->on_news(control_->take());
+  if (auto status = learn(); !status) return status;
   handle_batch(*batch);
+  return {};
+}
+
+/// What the control topic says, before the records that were read after it.
+Status Feed::State::learn() {
+  if (!managed_) return {};
+  const Control::News news = control_->take();
+  if (news.flooded) return Error{Fault::lost, "the control topic brings more than the gateway can take in"};
+  managed_->on_news(news);
   return {};
 }
 
@@ -276,7 +289,6 @@ void Feed::State::handle_batch(const log::Batch& batch) {
   probe_.records_read(batch.records.size());
   for (const log::Record& record : batch.records) {
     if (managed_) {
-      delivery_.numbering().read(record.partition, record.offset);
       managed_->on_record(record);
     } else {
       delivery_.numbering().count();

@@ -11,6 +11,7 @@
 
 #include "feed/channel.h"
 #include "feed/options.h"
+#include "feed/order.h"
 #include "feed/probe.h"
 #include "feed/worker.h"
 #include "log/log.h"
@@ -30,7 +31,7 @@ struct RereadJob {
   Activation activation;
   Partition partition;
   FeedSeq zero;  ///< the partition's seq of offset -1
-  std::optional<registry::GenerationFence> fence;
+  Fences fences;
   Offset offset;
   Lsn lsn;
   /// The record at `offset` has an LSN up to this one, or the log is not the one that the place is of.

@@ -126,7 +126,7 @@ void HistoryWalk::look(const log::Record& record) {
     }
   }
   const RereadJob& any = jobs_.front();
-  if (stranger(record, any.epoch, seen_, any.fence)) return;
+  if (stranger(record, any.epoch, seen_, any.fences)) return;
   seen_ = std::max(seen_, *record.headers.generation);
   if (record.headers.kind == log::Kind::progress) return;
   const auto found = spans_.find(record.key);

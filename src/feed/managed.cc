@@ -68,8 +68,9 @@ void Managed::on_command(const UnsubscribeCommand& command) {
 
 void Managed::on_command(const CatchUpCommand& command) {
   Subscription* subscription = parts_.channels.find(command.subscription);
-  // A pending one asked before it knew: the snapshot answers it.
   if (subscription == nullptr || subscription->pending || subscription->rereading) return;
+  // It asked before it knew, be it of an earlier log: the snapshot answers it.
+  if (command.whole < subscription->placed) return;
   if (parts_.delivery.catch_up(*subscription, command.after)) return;
   reread_lagging(*subscription, command);
 }
@@ -79,7 +80,8 @@ void Managed::on_command(const CatchUpCommand& command) {
 void Managed::on_news(const Control::News& news) {
   for (const registry::GenerationFence& fence : news.fences) {
     if (fence.partition.value() < 0 || fence.partition.value() >= parts_.partitions) continue;
-    partition(fence.partition).fence = fence;
+    PartitionState& of = partition(fence.partition);
+    of.fences.add(fence, of.read);
   }
   if (!news.epoch || (epoch_ && epoch_->epoch == news.epoch->epoch)) return;
   const bool first = !epoch_;
@@ -257,6 +259,7 @@ void Managed::serve(Channel& channel, const std::vector<SubscriptionId>& waiting
     accept(*subscription);
     parts_.probe.rows_after(parts_.clock.steady() - subscription->since);
     Channels::place(*subscription);
+    subscription->placed = taken.after;
     subscription->pin = parts_.tail.pin(channel, taken.after);
     served.push_back(id);
   }

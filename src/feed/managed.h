@@ -15,6 +15,7 @@
 #include "feed/control.h"
 #include "feed/delivery.h"
 #include "feed/history.h"
+#include "feed/order.h"
 #include "feed/pressure.h"
 #include "feed/probe.h"
 #include "feed/snapshot_pool.h"
@@ -74,9 +75,9 @@ class Managed {
  private:
   struct PartitionState {
     std::optional<Lsn> visible;  // V
-    Offset read{-1};             // of the last record that was read
+    Offset read{-1};             // of the last record that counted
     Generation generation{-1};   // of the last record that counted
-    std::optional<registry::GenerationFence> fence;
+    Fences fences;
     std::optional<Passed> passed;  // not yet posted
   };
 

@@ -11,11 +11,14 @@ namespace tidegate::feed {
 
 void Managed::on_record(const log::Record& record) {
   PartitionState& from = partition(record.partition);
-  from.read = record.offset;
   const auto epoch = epoch_ ? std::optional(epoch_->epoch) : std::nullopt;
-  if (const auto reason = stranger(record, epoch, from.generation, from.fence)) {
+  if (const auto reason = stranger(record, epoch, from.generation, from.fences)) {
     return parts_.probe.dropped(*reason);
   }
+  // A place is always at a record that counts, so that reading from there on knows the generation in force
+  // (rule 12).
+  parts_.delivery.numbering().read(record.partition, record.offset);
+  from.read = record.offset;
   from.generation = std::max(from.generation, *record.headers.generation);
   if (record.headers.kind == log::Kind::progress) return on_progress(record, from);
   Channel* channel = parts_.channels.find(record.key);

@@ -58,6 +58,7 @@ void Managed::hold(Subscription& subscription, const protocol::Cursor& cursor, F
   parts_.probe.resume_held(from);
   const Channel& channel = *subscription.channel;
   subscription.accepted = true;
+  subscription.placed = after;
   Channels::place(subscription);
   parts_.delivery.post(subscription.id, Accepted{.subscription = subscription.id,
                                                  .channel = channel.id,
@@ -120,7 +121,7 @@ bool Managed::reread(Subscription& subscription, Offset offset, Lsn lsn, Lsn rec
                            .activation = *channel.activation,
                            .partition = channel.partition,
                            .zero = numbering.of(channel.partition, Offset(-1)),
-                           .fence = partition(channel.partition).fence,
+                           .fences = partition(channel.partition).fences,
                            .offset = offset,
                            .lsn = lsn,
                            .record_lsn_max = record_lsn_max,

@@ -266,6 +266,20 @@ TEST_F(ManagedTest, rule_4_a_fence_drops_lower_generations_from_its_offset_on) {
   EXPECT_EQ(follower.got, std::vector<Got>({{Lsn(110), "below the fence"}}));
 }
 
+TEST_F(ManagedTest, rule_4_a_later_fence_does_not_lift_an_earlier_one) {
+  Follower& follower = live(100, 100);
+  const Partition partition = stage.partition_of(key);
+  const Offset end = stage.log.watermarks(partition)->end;
+  stage.registry.append(registry::GenerationFence{partition, Generation(5), end},
+                        [](const Result<Offset>&) {});
+  stage.registry.append(registry::GenerationFence{partition, Generation(9), end.next()},
+                        [](const Result<Offset>&) {});
+  stage.diff(key, 110, "of the first, behind the second one's fence");
+  stage.generation = Generation(9);
+  stage.settle(130, 130);
+  EXPECT_TRUE(follower.got.empty());
+}
+
 TEST_F(ManagedTest, rule_11_a_record_in_another_partition_than_its_key_s_is_dropped) {
   Follower& follower = live(100, 100);
   const Partition other(1 - stage.partition_of(key).value());
@@ -323,6 +337,23 @@ TEST_F(ManagedTest, rule_5_parts_are_a_reset_for_who_has_no_room_for_their_numbe
   EXPECT_TRUE(without.got.empty());
 }
 
+TEST_F(ManagedTest, rule_5_parts_of_an_epoch_that_is_over_keep_nobody_waiting) {
+  Follower& follower = live(100, 100, protocol::Encoding::base64);
+  const Partition partition = stage.partition_of(key);
+  stage.append(log::Kind::diff, partition, key, "x0", 110, Xid(1), 0, false);
+  stage.append(log::Kind::diff, partition, key, "x1", 110, Xid(1), 1, true);
+  stage.settle(110, 105);
+  ASSERT_EQ(follower.unsolicited, 1) << "it waits for V to pass them";
+  stage.epoch = Epoch(88);
+  stage.registry.append(stage.bound(), [](const Result<Offset>&) {});
+  stage.until([&] { return stage.has_metric(R"(tidegate_feed_resets_total{reason="epoch"} 1)"); });
+  stage.active(key, *query, 0xdef, 50);
+  stage.progress(50, 50);
+  stage.source.wait_begun(2);
+  stage.source.release({.fence = fence(50)});
+  stage.until([&] { return follower.snapshots.size() == 2 && follower.live; });
+}
+
 TEST_F(ManagedTest, rule_5_who_has_no_room_for_part_numbers_and_lags_behind_parts_is_reset) {
   Follower& follower = live(100, 100, protocol::Encoding::base64);
   follower.lagging = true;  // from its place of before the parts, after them
@@ -330,9 +361,23 @@ TEST_F(ManagedTest, rule_5_who_has_no_room_for_part_numbers_and_lags_behind_part
   const Partition partition = stage.partition_of(key);
   stage.append(log::Kind::diff, partition, key, "x0", 110, Xid(1), 0, false);
   stage.settle(109, 109);
-  EXPECT_TRUE(stage.feed->post(CatchUpCommand{follower.id, before}));
+  EXPECT_TRUE(stage.feed->post(CatchUpCommand{follower.id, before, before}));
   stage.until([&] { return follower.unsolicited == 1; });
   EXPECT_TRUE(follower.got.empty());
+}
+
+TEST_F(ManagedTest, rule_19_who_asked_before_it_knew_of_its_snapshot_is_not_answered) {
+  Follower& follower = live(100, 100);
+  const FeedSeq before = follower.place;
+  stage.append(log::Kind::reset, stage.partition_of(key), key, "", 110);
+  stage.progress(110, 110);
+  stage.source.wait_begun(2);
+  stage.source.release({.fence = fence(110)});
+  stage.until([&] { return follower.snapshots.size() == 2 && follower.live; });
+  EXPECT_TRUE(stage.feed->post(CatchUpCommand{follower.id, before, before}));
+  stage.diff(key, 120, "b");
+  stage.until([&] { return !follower.got.empty(); });
+  EXPECT_EQ(follower.unsolicited, 1) << "its snapshot answers it, and no second one";
 }
 
 TEST_F(ManagedTest, rule_5_a_part_of_another_generation_does_not_go_on_where_the_first_was_cut_off) {

@@ -1,18 +1,33 @@
 #include "feed/order.h"
 
+#include <algorithm>
+
 namespace tidegate::feed {
 
+void Fences::add(const registry::GenerationFence& fence, Offset read) {
+  fences_.push_back(fence);
+  Generation highest(-1);
+  for (const auto& each : fences_) {
+    if (each.offset <= read.next()) highest = std::max(highest, each.generation);
+  }
+  std::erase_if(fences_, [&](const auto& each) { return each.generation < highest; });
+}
+
+bool Fences::bar(Generation generation, Offset offset) const {
+  return std::any_of(fences_.begin(), fences_.end(), [&](const registry::GenerationFence& each) {
+    return generation < each.generation && offset >= each.offset;
+  });
+}
+
 std::optional<Drop> stranger(const log::Record& record, std::optional<Epoch> epoch, Generation seen,
-                             const std::optional<registry::GenerationFence>& fence) {
+                             const Fences& fences) {
   if (record.keyless) return Drop::keyless;
   if (record.tombstone) return Drop::tombstone;
   const log::Headers& headers = record.headers;
   if (headers.malformed || !headers.lsn || !headers.epoch || !headers.generation) return Drop::malformed;
   if (!epoch || *headers.epoch != *epoch) return Drop::other_epoch;
   if (*headers.generation < seen) return Drop::old_generation;
-  if (fence && *headers.generation < fence->generation && record.offset >= fence->offset) {
-    return Drop::old_generation;
-  }
+  if (fences.bar(*headers.generation, record.offset)) return Drop::old_generation;
   return std::nullopt;
 }
 

@@ -72,6 +72,8 @@ void Tail::cut(Channel& channel, FeedSeq since, std::optional<Lsn> lsn) {
   channel.entries.clear();
   channel.complete_since = since;
   channel.complete_lsn = lsn;
+  channel.parts_lsn = {};  // of another epoch's LSNs nothing can be said
+  channel.parts_seq = {};
 }
 
 const std::shared_ptr<FrameBatch>& Tail::held(std::uint64_t number) const {

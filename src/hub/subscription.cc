@@ -29,7 +29,12 @@ Place::Verdict Place::offer(const feed::Frame& frame) {
   if (filtering_ && frame.lsn > fence_->until) end_filter();
   const bool below = pass_through_ ? frame.lsn < floor_ : frame.lsn <= floor_;
   if (!below && !(filtering_ && fence_->contains(frame.lsn, frame.xid))) return Verdict::deliver;
-  if (frame.last) whole_at(frame.seq);
+  if (frame.last) {
+    whole_at(frame.seq);
+    // Else its place would say less than it holds, and a stretch that begins there would lack what another's
+    // lacks.
+    if (!pass_through_) floor_ = std::max(floor_, frame.lsn);
+  }
   return Verdict::contained;
 }
 

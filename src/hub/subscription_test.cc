@@ -92,6 +92,15 @@ TEST(Place, rule_18_h_is_no_cursor_while_the_filter_is_on) {
   EXPECT_EQ(place.floor(), Lsn(500)) << "not H";
 }
 
+TEST(Place, rule_18_what_the_snapshot_holds_moves_the_place_too) {
+  Place place(false);
+  place.start_at_snapshot(FeedSeq(10), fence(1000, 50, 60), Lsn(800));
+  EXPECT_EQ(take(place, frame(11, 900, 49)), Verdict::contained);
+  EXPECT_EQ(place.after(), FeedSeq(11));
+  EXPECT_EQ(place.floor(), Lsn(900))
+      << "a place that says less than it holds is no lowest place of a stretch";
+}
+
 TEST(Place, rule_30_without_xids_everything_up_to_h_is_contained) {
   Place place(false);
   place.start_at_snapshot(FeedSeq(0), Fence{Lsn(7), std::nullopt});
