@@ -209,8 +209,9 @@ TEST_F(KafkaReading, SeveralTopicsAreOneLogOfAllTheirPartitions) {
 }
 
 TEST_F(KafkaReading, AMissingTopicIsMadeForWhoeverFillsItLater) {
-  const std::string topic = new_topic();
-  open_topics({topic});
+  Options options = options_for({new_topic()});
+  options.make_topics = true;
+  open(options);
   EXPECT_EQ(log_->partitions(), 1) << "the broker's default";
   append(0, 1);
   EXPECT_EQ(read_some(*reader(0, 0), 1)[0].value, "0");
