@@ -270,12 +270,9 @@ void Traffic::write(std::uint32_t seed, bool large) {
                                              : kLargeRow);
       sql->exec(kPause);
     } catch (const rig::SqlError& error) {
-      if (error.sqlstate().starts_with("40") || error.sqlstate().starts_with("23")) {
-        sql->exec("rollback");  // a deadlock, or a key that is taken
-        continue;
-      }
-      sql.reset();  // the server has gone; whether it committed the last one it knows itself
-      rig::look_again();
+      sql.reset();  // what it had begun is undone
+      if (error.sqlstate().starts_with("40") || error.sqlstate().starts_with("23")) continue;
+      rig::look_again();  // the server has gone; whether it committed the last one it knows itself
     }
   }
 }
