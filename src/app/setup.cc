@@ -22,7 +22,8 @@ Status setup(Process process) {
     std::fflush(stdout);
   };
   if (settings.database_kind == config::Database::postgres) {
-    postgres::SetupOptions database{postgres_options(settings), settings.setup.tables, settings.setup.check};
+    postgres::SetupOptions database{postgres_options(settings), settings.setup.tables, settings.setup.check,
+                                    settings.setup.keep_identity};
     if (Status done = postgres::setup(database, say); !done) return done;
   }
   if (has_kafka(settings)) {

@@ -38,6 +38,7 @@ struct Kafka {
 struct Setup {
   std::vector<std::string> tables;  ///< `schema.name` or a bare name
   bool check = false;               ///< look, change nothing
+  bool keep_identity = false;       ///< leave replica identities as they are
 };
 struct Token {
   std::string subject;

@@ -48,6 +48,8 @@ void Managed::on_command(const SubscribeCommand& command) {
     channel->complete_since = parts_.delivery.now(*channel);
     channel->enlisted_at = parts_.clock.steady();
     parts_.control.enlist(channel->key, command.query->canonical());
+  } else if (channel->query->table().relation != command.query->table().relation) {
+    channel->query = command.query;  // the table was made anew under its name: snapshots are read of this one
   }
   Subscription& added = parts_.channels.subscribe(command, *channel, parts_.clock.steady());
   waiting_.insert(channel->id);

@@ -36,6 +36,8 @@ void Net::leaves(const RowPtr& row) {
   Touched& touched = at(*row);
   auto same = std::find_if(touched.now.rbegin(), touched.now.rend(),
                            [&](const RowPtr& each) { return *each == *row; });
+  // An old row that is not told whole equals none: where keys are never shared it is the one that is there.
+  if (same == touched.now.rend() && query_->table().key_immediate) same = touched.now.rbegin();
   if (same != touched.now.rend()) {
     bytes_ -= bytes_of(*same);
     touched.now.erase(std::next(same).base());
@@ -64,6 +66,10 @@ void Net::emptied() {
 std::vector<protocol::RowChange> Net::changes() const {
   using protocol::ChangeKind;
   std::vector<protocol::RowChange> changes;
+  const auto& columns = query_->columns();
+  const bool told = std::all_of(columns.begin(), columns.end(), [&](int column) {
+    return query_->table().columns[static_cast<std::size_t>(column)].old_told;
+  });
   for (const auto& [key, touched] : touched_) {
     if (touched.now.empty()) {
       if (touched.before) changes.push_back({ChangeKind::remove, key, {}});
@@ -71,7 +77,7 @@ std::vector<protocol::RowChange> Net::changes() const {
     }
     std::string row;
     query_->append_row_json(row, *touched.now.back());
-    if (touched.before) {
+    if (touched.before && told) {
       std::string before;
       query_->append_row_json(before, *touched.before);
       if (before == row) continue;

@@ -35,7 +35,7 @@ class Net {
   /// The changes replace the whole result (record kind `state`); they are inserts then.
   [[nodiscard]] bool replaces() const { return replaces_; }
   /// One change a key at most, in the order in which keys were touched. Updates that show no difference in
-  /// the projection are left out, as is what came and went.
+  /// the projection are left out where old values are told, as is what came and went.
   [[nodiscard]] std::vector<protocol::RowChange> changes() const;
   /// About what it holds in memory. Rows that it shares with others count in each.
   [[nodiscard]] std::size_t bytes() const { return bytes_; }

@@ -221,8 +221,9 @@ Status Reign::reshaped(const Reshaped& reshaped) {
     end_activation(unbound.key, unbound.activation, false);
     if (auto done = refuse(unbound.key, "schema_changed", unbound.message); !done) return done;
   }
-  for (const auto& rekeyed : reshaped.rekeyed) {
-    if (auto done = writer_->reset(rekeyed, watermark_.position(), {}, "the table's key changed"); !done)
+  for (const auto& replaced : reshaped.replaced) {
+    if (auto done = writer_->reset(replaced, watermark_.position(), {}, "the key or a column is another one");
+        !done)
       return done;
     probe_.reset();
   }

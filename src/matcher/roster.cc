@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cassert>
+#include <map>
+#include <string_view>
 
 namespace tidegate::matcher {
 
@@ -11,11 +13,14 @@ using Table = std::shared_ptr<const query::TableSchema>;
 
 /// What matters to a bound query: everything that its indices and its comparisons rest on.
 bool same_shape(const query::TableSchema& a, const query::TableSchema& b) {
-  if (a.schema != b.schema || a.name != b.name || a.key != b.key) return false;
+  if (a.schema != b.schema || a.name != b.name || a.key != b.key || a.key_immediate != b.key_immediate) {
+    return false;
+  }
   return std::equal(a.columns.begin(), a.columns.end(), b.columns.begin(), b.columns.end(),
                     [](const query::ColumnSchema& left, const query::ColumnSchema& right) {
                       return left.name == right.name && left.type == right.type &&
-                             left.element == right.element;
+                             left.element == right.element && left.old_told == right.old_told &&
+                             left.number == right.number;
                     });
 }
 
@@ -25,10 +30,27 @@ bool names(const query::Condition& condition, int column) {
                      [&](const query::Condition& each) { return names(each, column); });
 }
 
+bool names(const query::Query& query, int column) {
+  const auto& shown = query.columns();
+  return std::find(shown.begin(), shown.end(), column) != shown.end() ||
+         std::any_of(query.where().begin(), query.where().end(),
+                     [&](const query::Condition& each) { return names(each, column); });
+}
+
 std::vector<std::string> key_columns(const query::TableSchema& table) {
   std::vector<std::string> names;
   for (int index : table.key) names.push_back(table.columns[static_cast<std::size_t>(index)].name);
   return names;
+}
+
+/// Of the columns that the query names: by name.
+std::map<std::string_view, std::uint32_t> numbers_named(const query::Query& query) {
+  std::map<std::string_view, std::uint32_t> numbers;
+  for (int column = 0; column < static_cast<int>(query.table().columns.size()); ++column) {
+    const query::ColumnSchema& schema = query.table().columns[static_cast<std::size_t>(column)];
+    if (names(query, column)) numbers.emplace(schema.name, schema.number);
+  }
+  return numbers;
 }
 
 }  // namespace
@@ -78,11 +100,7 @@ std::vector<const Matched*> Roster::naming(std::uint32_t relation,
     const query::Query& query = *matched.query;
     const auto named = [&](const std::string& column) {
       const int index = query.table().find(column);
-      if (index < 0) return false;  // it came with the change
-      const auto& shown = query.columns();
-      return std::find(shown.begin(), shown.end(), index) != shown.end() ||
-             std::any_of(query.where().begin(), query.where().end(),
-                         [&](const query::Condition& each) { return names(each, index); });
+      return index >= 0 && names(query, index);  // else it came with the change
     };
     if (columns.empty() || std::any_of(columns.begin(), columns.end(), named)) naming.push_back(&matched);
   }
@@ -114,10 +132,11 @@ Reshaped Roster::reshape(const Table& table) {
       matched_.erase(number);
       continue;
     }
-    const bool rekeyed = key_columns(matched.query->table()) != key_columns(*table);
+    const bool replaced = key_columns(matched.query->table()) != key_columns(*table) ||
+                          numbers_named(*matched.query) != numbers_named(**bound);
     matched.query = std::move(*bound);
     index_.add(number, matched.query);
-    if (rekeyed) reshaped.rekeyed.push_back(matched);
+    if (replaced) reshaped.replaced.push_back(matched);
   }
   return reshaped;
 }
@@ -147,6 +166,7 @@ class Roster::Matching {
         give_up(effect(number), "the change came without its old row");
       return;
     }
+    if (!change.left_out.empty()) lacking(change);
     tally_.evaluations += roster_.index_.probe(relation, change.old_row ? &*change.old_row : nullptr,
                                                change.new_row ? &*change.new_row : nullptr, hits_);
     for (const Hit& hit : hits_) net(pointer, hit);
@@ -175,6 +195,16 @@ class Roster::Matching {
     if (hit.new_in) touched.net.enters({change, &*change->new_row});
     held_ += touched.net.bytes();
     tally_.netting_bytes = std::max(tally_.netting_bytes, held_);
+  }
+
+  /// A value that binding held to be told always: its column's storage was altered meanwhile.
+  void lacking(const source::Change& change) {
+    for (QueryNumber number : roster_.index_.all(change.table->relation)) {
+      const query::Query& query = *roster_.matched_.at(number).query;
+      const bool named = std::any_of(change.left_out.begin(), change.left_out.end(),
+                                     [&](int column) { return names(query, column); });
+      if (named) give_up(effect(number), "the change came without a value that it left as it was");
+    }
   }
 
   void give_up(Effect& effect, std::string_view reason) {

@@ -40,7 +40,9 @@ struct Reshaped {
     std::string message;
   };
   std::vector<Unbound> unbound;  ///< removed from the roster
-  std::vector<Matched> rekeyed;  ///< go on, but their rows are told apart by other columns
+  /// Go on, but their rows are told apart by other columns, or a column that they name is another one of the
+  /// same name, which may have other values.
+  std::vector<Matched> replaced;
 };
 
 /// The queries that are matched in this reign, and the index over them. It keeps all queries of a table bound

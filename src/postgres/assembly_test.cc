@@ -255,8 +255,8 @@ TEST(ChangeOf, TakesUnchangedValuesFromTheOldRow) {
 TEST(ChangeOf, RefusesARowThatLacksAValue) {
   const std::string whole = row("1", "secret");
   for (const std::string& message :
-       {"I" + kRelation + "N" + kUnchanged, "U" + kRelation + "N" + whole,
-        "U" + kRelation + "K" + whole + "N" + whole, "D" + kRelation + "K" + whole,
+       {"I" + kRelation + "N" + kUnchanged, "U" + kRelation + "O" + kUnchanged + "N" + whole,
+        "D" + kRelation + "O" + kUnchanged, "D" + kRelation + "N" + whole,
         "I" + kRelation + "N" + number(std::uint16_t{1}) + cell("1"),
         "I" + kRelation + "N" + number(std::uint16_t{3}) + cell("1") + cell("1") + cell("1"), relation(),
         "I"s}) {
@@ -265,6 +265,13 @@ TEST(ChangeOf, RefusesARowThatLacksAValue) {
     EXPECT_EQ(change.error().fault, Fault::fatal);
     EXPECT_EQ(change.error().message.find("secret"), std::string::npos) << "no values in errors";
   }
+}
+
+TEST(ChangeOf, rule_25_SaysNothingOfAnOldRowThatShouldHaveBeenTold) {
+  const auto change = change_of(table(), "U" + kRelation + "N" + kUnchanged);
+  ASSERT_TRUE(change.ok());
+  EXPECT_FALSE(change->old_row);
+  EXPECT_EQ(change->left_out, std::vector<int>{1});
 }
 
 TEST_F(AssemblyTest, ChangesOfRefusedTablesAreLeftOut) {

@@ -2,18 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "postgres/connection.h"
 
 namespace tidegate::postgres {
 namespace {
 
 std::string shape_refusal(const query::TableSchema& table, const Suitability& facts) {
-  if (facts.relation_kind != 'r') {
-    return table.qualified() +
-           " is a partitioned table, which is not supported: publish its partitions (ALTER "
-           "PUBLICATION " +
-           quote_name(facts.publication) + " SET (publish_via_partition_root = false)) and subscribe to them";
-  }
   if (facts.has_children) {
     return table.qualified() +
            " has tables that inherit from it, which is not supported: subscribe to those instead";
@@ -69,18 +66,48 @@ std::string identity_statement(const query::TableSchema& table) {
   return "ALTER TABLE " + quoted(table) + " REPLICA IDENTITY FULL";
 }
 
+void note_remedy(query::TableSchema& table, bool partitioned) {
+  const bool whole = std::all_of(table.columns.begin(), table.columns.end(),
+                                 [](const query::ColumnSchema& column) { return column.old_told; });
+  table.identity_remedy = whole ? "" : identity_statement(table);
+  if (whole || !partitioned) return;
+  table.identity_remedy += ", and the same for each of its partitions, as tidegate setup does";
+  if (table.replica_identity == "full") table.replica_identity = "full, but not that of each partition";
+}
+
 std::string identity_refusal(const query::TableSchema& table) {
-  return fmt::format("the replica identity of {} is {}, not full, so old rows are missing: {}",
-                     table.qualified(), table.replica_identity, identity_statement(table));
+  const bool told =
+      std::all_of(table.key.begin(), table.key.end(), [&](int part) { return table.columns[part].old_told; });
+  if (told) return "";
+  return fmt::format("the replica identity of {} is {}, and has not even the key of old rows: {}",
+                     table.qualified(), table.replica_identity, table.identity_remedy);
+}
+
+std::string served_in_part(const query::TableSchema& table) {
+  std::vector<std::string> told;
+  std::vector<std::string> large;
+  for (const query::ColumnSchema& column : table.columns) {
+    if (column.old_told) told.push_back(column.name);
+    if (!column.old_told && column.left_out) large.push_back(column.name);
+  }
+  if (told.size() == table.columns.size()) return "";
+  std::string words = fmt::format("{}, with the replica identity {}, serves queries whose conditions name {}",
+                                  table.qualified(), table.replica_identity, fmt::join(told, ", "));
+  words += told.size() == 1 ? " alone" : " only";
+  if (!large.empty()) words += fmt::format(" and which do not show {}", fmt::join(large, ", "));
+  return words + "; for all: " + table.identity_remedy;
 }
 
 std::string refusal_of(const query::TableSchema& table, const Suitability& facts) {
   if (std::string shape = shape_refusal(table, facts); !shape.empty()) return shape;
-  if (table.replica_identity != "full") {
-    return identity_refusal(table);
-  }
+  if (std::string identity = identity_refusal(table); !identity.empty()) return identity;
   if (std::string narrow = publication_refusal(table, facts); !narrow.empty()) return narrow;
   const std::string role = quote_name(facts.role);
+  if (!facts.partitions.empty()) {
+    return table.qualified() + " can't be served: " + facts.partitions +
+           "; or publish its partitions as tables of their own (ALTER PUBLICATION " +
+           quote_name(facts.publication) + " SET (publish_via_partition_root = false))";
+  }
   if (facts.row_security) {
     return fmt::format("row security would hide rows of {} from the role {}: ALTER ROLE {} BYPASSRLS",
                        table.qualified(), facts.role, role);

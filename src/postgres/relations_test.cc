@@ -62,7 +62,25 @@ TEST(Merge, RefusesATableThatIsGoneOrWhoseKeyMoves) {
   EXPECT_NE(merge(streamed(), now, kTypes).refusal, "");
   Relation other = streamed();
   other.replica_identity = 'n';
-  EXPECT_NE(merge(other, current(), kTypes).refusal.find("is nothing, not full"), std::string::npos);
+  for (RelationColumn& column : other.columns) column.identity = false;
+  EXPECT_NE(merge(other, current(), kTypes).refusal.find("is nothing"), std::string::npos);
+}
+
+TEST(Merge, rule_25_TakesWhatIsToldOfOldRowsFromTheStream) {
+  Relation then = streamed();
+  then.replica_identity = 'd';
+  then.columns[1].identity = false;
+  const query::TableSchema table = merge(then, current(), kTypes);
+  EXPECT_EQ(table.refusal, "") << "the key is told";
+  EXPECT_TRUE(table.columns[0].old_told);
+  EXPECT_FALSE(table.columns[1].old_told) << "whatever the catalogue says now";
+  EXPECT_EQ(table.identity_remedy, "ALTER TABLE \"public\".\"t\" REPLICA IDENTITY FULL");
+  TableDescription later = current();
+  later.table.columns[1].old_told = false;
+  EXPECT_TRUE(merge(streamed(), later, kTypes).columns[1].old_told);
+  later.partitioned = true;
+  EXPECT_FALSE(merge(streamed(), later, kTypes).columns[1].old_told)
+      << "a partition tells less than its root";
 }
 
 }  // namespace

@@ -12,12 +12,13 @@ namespace tidegate::postgres {
 
 using TablePtr = std::shared_ptr<const query::TableSchema>;
 
-/// The change that a message tells of a table, with whole rows: unchanged TOAST of the new row is taken from
-/// the old one. `fatal` where the message can't be read, is no change, or lacks a value.
+/// The change that a message tells of a table. Unchanged TOAST of the new row is taken from the old one, and
+/// an old key that is not told from the new one, since it did not change. `fatal` where the message can't be
+/// read or is no change.
 Result<source::Change> change_of(const TablePtr& table, std::string_view message);
 
 /// The changes in a spill, whose records are tagged with the number of their table. Those of refused tables
-/// are left out: nobody may subscribe, and their old rows may not be whole.
+/// are left out: nobody may subscribe.
 class SpilledChanges final : public source::StoredChanges {
  public:
   SpilledChanges(std::unique_ptr<Spill> spill, std::vector<TablePtr> tables, std::size_t count)

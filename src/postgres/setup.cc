@@ -7,11 +7,38 @@
 
 #include "postgres/checks.h"
 #include "postgres/ddl.h"
+#include "postgres/partitions.h"
 #include "postgres/refusal.h"
 #include "postgres/tables.h"
 
 namespace tidegate::postgres {
 namespace {
+
+/// One part of a name up to its dot, which is taken too; SQL's quotes are taken off.
+std::string take_part(std::string_view& name) {
+  std::string part;
+  if (name.substr(0, 1) != "\"") {
+    part = name.substr(0, name.find('.'));
+    name.remove_prefix(part.size());
+  } else {
+    for (name.remove_prefix(1); !name.empty(); name.remove_prefix(1)) {
+      if (name.front() == '"' && name.substr(0, 2) != "\"\"") break;
+      part += name.front();
+      if (name.front() == '"') name.remove_prefix(1);
+    }
+    name.remove_prefix(std::min<std::size_t>(1, name.size()));
+  }
+  if (name.substr(0, 1) == ".") name.remove_prefix(1);
+  return part;
+}
+
+/// Schema and table; what stands behind the schema's dot is the table's, dots too.
+std::pair<std::string, std::string> parts_of(std::string_view name) {
+  std::string first = take_part(name);
+  if (name.empty()) return {"public", first};
+  if (name.front() != '"') return {first, std::string(name)};
+  return {first, take_part(name)};
+}
 
 /// One run of setup: keeps the first thing that is wrong and goes on looking.
 class Preparation {
@@ -24,8 +51,8 @@ class Preparation {
     note(check_server(connection_, database_), "the server is fit: it is a primary with wal_level logical");
     note(check_role(connection_), "the role may read the change stream");
     publication();
-    tables();
     ddl_trigger();
+    tables();
     slot();
     return first_;
   }
@@ -77,7 +104,8 @@ class Preparation {
              "name tables with --table"});
     } else {
       published_ =
-          define("CREATE PUBLICATION " + name + " FOR TABLE " + fmt::format("{}", fmt::join(*wanted, ", ")),
+          define(fmt::format("CREATE PUBLICATION {} FOR TABLE {} WITH (publish_via_partition_root = true)",
+                             name, fmt::join(*wanted, ", ")),
                  "there is no publication " + name);
     }
   }
@@ -90,26 +118,35 @@ class Preparation {
       say_("no tables were named: taking those in the schema public that have a primary key");
       const auto rows = connection_.query(
           "select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_index k on "
-          "k.indrelid = c.oid and k.indisprimary where n.nspname = 'public' and c.relkind = 'r' and "
-          "c.relpersistence = 'p' order by 1");
+          "k.indrelid = c.oid and k.indisprimary where n.nspname = 'public' and c.relkind in ('r', 'p') and "
+          "not c.relispartition and c.relpersistence = 'p' order by 1");
       if (!rows) return rows.error();
       for (const Cells& row : *rows)
         wanted.push_back(quote_name("public") + "." + quote_name(row[0].value_or("")));
       return wanted;
     }
     for (const std::string& name : options_.tables) {
-      const std::size_t dot = name.find('.');
-      const std::string schema = dot == std::string::npos ? "public" : name.substr(0, dot);
-      const std::string table = dot == std::string::npos ? name : name.substr(dot + 1);
+      const auto [schema, table] = parts_of(name);
       const auto rows = connection_.query(
           "select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace where "
           "n.nspname = $1 and "
           "c.relname = $2), exists (select from pg_publication_tables where pubname = $3 and schemaname = $1 "
           "and "
-          "tablename = $2)",
+          "tablename = $2), exists (select from pg_publication_rel e join pg_publication p on p.oid = "
+          "e.prpubid join "
+          "pg_class c on c.oid = e.prrelid join pg_namespace n on n.oid = c.relnamespace where p.pubname = "
+          "$3 and "
+          "c.relkind = 'p' and not p.pubviaroot and n.nspname = $1 and c.relname = $2)",
           {schema, table, database_.publication});
       if (!rows) return rows.error();
       if (rows->at(0)[0] != "t") return Error{Fault::not_found, "there is no table " + schema + "." + table};
+      if (rows->at(0)[2] == "t") {
+        return Error{
+            Fault::denied,
+            fmt::format("the publication {0} has the partitions of {1}.{2} as tables of their own: ALTER "
+                        "PUBLICATION {0} SET (publish_via_partition_root = true)",
+                        quote_name(database_.publication), schema, table)};
+      }
       if (rows->at(0)[1] != "t") wanted.push_back(quote_name(schema) + "." + quote_name(table));
     }
     return wanted;
@@ -118,25 +155,57 @@ class Preparation {
   void tables() {
     const auto found = describe_published(connection_, database_.publication);
     if (!found) return wrong(found.error());
+    std::size_t ready = 0;
+    std::vector<std::string> refusals;
     for (const TableDescription& description : *found) {
-      const query::TableSchema& table = description.table;
-      // FULL only where the rest is fit: it makes the WAL larger for a table that nobody could use.
-      if (table.replica_identity != "full" && !table.key.empty()) {
-        define(identity_statement(table), "the replica identity of " + table.qualified() + " is not full");
-      }
-      const auto now = describe_relation(connection_, database_.publication, table.relation);
+      if (!options_.check) prepare(description);
+      const auto now = describe_relation(connection_, database_.publication, description.table.relation);
       if (!now) return wrong(now.error());
       if (!*now) continue;
-      if ((*now)->table.refusal.empty()) {
-        say_(table.qualified() + " is ready");
-      } else if (!options_.check || table.replica_identity == "full" || table.key.empty()) {
-        wrong({Fault::denied, (*now)->table.refusal});
+      const query::TableSchema& table = (*now)->table;
+      if (!table.refusal.empty()) {
+        refusals.push_back(table.refusal);
+        continue;
+      }
+      ++ready;
+      const std::string part = served_in_part(table);
+      say_(part.empty() ? table.qualified() + " is ready" : "in part: " + part);
+    }
+    // A publication that others made may have tables that nobody here wants.
+    const bool others = options_.tables.empty() && ready > 0;
+    for (const std::string& refusal : refusals) {
+      if (others) {
+        say_("not served: " + refusal);
+      } else {
+        wrong({Fault::denied, refusal});
       }
     }
     if (published_ && found->empty()) {
       wrong({Fault::not_found, "the publication has no tables: ALTER PUBLICATION " +
                                    quote_name(database_.publication) + " ADD TABLE …"});
     }
+  }
+
+  void prepare(const TableDescription& description) {
+    const query::TableSchema& table = description.table;
+    if (description.partitioned) {
+      run_all(truncate_trigger_statements(connection_, table.relation),
+              "a TRUNCATE of a partition of " + table.qualified() + " is not noticed");
+    }
+    // FULL only where the rest is fit: it makes the WAL larger for a table that nobody could use.
+    const auto now = describe_relation(connection_, database_.publication, table.relation);
+    if (!now || !*now) return;
+    const std::string refusal = identity_refusal((*now)->table);
+    if ((*now)->table.identity_remedy.empty() || (*now)->table.refusal != refusal) return;
+    if (refusal.empty() && (options_.keep_identity || table.replica_identity == "index")) return;
+    const std::string missing = "the replica identity of " + table.qualified() + " is not full";
+    if (description.partitioned) run_all(partition_identity_statements(connection_, table.relation), missing);
+    if (table.replica_identity.find("full") != 0) define(identity_statement(table), missing);
+  }
+
+  void run_all(const Result<std::vector<std::string>>& statements, const std::string& missing) {
+    if (!statements) return wrong(statements.error());
+    for (const std::string& statement : *statements) define(statement, missing);
   }
 
   /// Without it all works, but DDL is noticed late (rule 7).

@@ -13,14 +13,17 @@ namespace tidegate::postgres {
 struct SetupOptions {
   /// Url, names and timeouts; `temporary_slot` false makes the durable slot.
   Options database;
-  /// `schema.table` or `table` (in `public`). Empty: what the publication has already, or, where it is made
-  /// anew, every table with a primary key in `public`.
+  /// `schema.table` or `table` (in `public`), a part with a dot or a quote in it as SQL quotes it. Empty:
+  /// what the publication has already, or, where it is made anew, every table with a primary key in `public`.
   std::vector<std::string> tables;
   /// Only looks, changes nothing.
   bool check = false;
+  /// Leaves replica identities as they are, where they serve some queries at least.
+  bool keep_identity = false;
 };
 
-/// Prepares a database, or looks whether it is ready: publication, REPLICA IDENTITY FULL, slot. `say` gets a
+/// Prepares a database, or looks whether it is ready: publication, REPLICA IDENTITY FULL (an index that
+/// somebody chose is kept), slot. `say` gets a
 /// sentence for each thing that was done or found. Never takes a table out of a publication, nor narrows one.
 /// The Error is the first thing that stands in the way, with what to type; everything that can be found is
 /// said before.

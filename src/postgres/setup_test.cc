@@ -28,7 +28,8 @@ class SetupTest : public DatabaseTest {
 
 TEST_F(SetupTest, PreparesTheNamedTablesAndSaysWhatItDid) {
   sql_->exec(
-      "create schema shop; create table shop.orders (id int primary key); create table other (id int primary "
+      "create schema shop; create table shop.orders (id int primary key, v int); create table other (id int "
+      "primary "
       "key)");
   const Status done = run(setup_options({"shop.orders"}));
   EXPECT_TRUE(done.ok()) << said_;
@@ -49,14 +50,60 @@ TEST_F(SetupTest, TakesThePublicTablesThatHaveAKeyWhereNoneIsNamed) {
 }
 
 TEST_F(SetupTest, ChecksWithoutChanging) {
-  sql_->exec("create table a (id int primary key)");
+  sql_->exec("create table a (id int primary key, v int)");
   expect_error(run(setup_options({"a"}, true)), "CREATE PUBLICATION \"tidegate\" FOR TABLE \"public\".\"a\"");
   EXPECT_EQ(sql_->value("select count(*) from pg_publication"), "0");
   sql_->exec("create publication tidegate for table a");
-  expect_error(run(setup_options({"a"}, true)), "ALTER TABLE \"public\".\"a\" REPLICA IDENTITY FULL");
+  EXPECT_TRUE(run(setup_options({"a"}, true)).ok());
+  expect_says(
+      "in part: public.a, with the replica identity default, serves queries whose conditions name id alone");
+  expect_says("ALTER TABLE \"public\".\"a\" REPLICA IDENTITY FULL");
   EXPECT_EQ(sql_->value("select relreplident from pg_class where relname = 'a'"), "d");
   ASSERT_TRUE(run(setup_options({"a"})).ok());
   EXPECT_TRUE(run(setup_options({"a"}, true)).ok()) << said_;
+}
+
+TEST_F(SetupTest, rule_25_KeepsIdentitiesWhereItIsToldToAndIndexesAlways) {
+  sql_->exec(
+      "create table a (id int primary key, body text); create table b (id int primary key, n int not null, v "
+      "int, "
+      "unique (n, id)); alter table b replica identity using index b_n_id_key; create table c (id int "
+      "primary "
+      "key); alter table c replica identity nothing");
+  SetupOptions keeping = setup_options({"a", "b", "c"});
+  keeping.keep_identity = true;
+  EXPECT_TRUE(run(keeping).ok()) << said_;
+  const std::string letters =
+      "select string_agg(relreplident, '' order by relname) from pg_class where relkind = 'r' "
+      "and relnamespace = 'public'::regnamespace";
+  EXPECT_EQ(sql_->value(letters), "dif") << "without a key of old rows nothing is served";
+  expect_says("conditions name id alone and which do not show body; for all: ALTER TABLE");
+  expect_says("conditions name id, n only");
+  EXPECT_TRUE(run(setup_options()).ok()) << said_;
+  EXPECT_EQ(sql_->value(letters), "fif");
+}
+
+TEST_F(SetupTest, TakesAPublicationOfOthersWithWhatItServes) {
+  sql_->exec(
+      "create schema far; create table far.a (id int primary key); create table keyless (id int); create "
+      "publication "
+      "tidegate for all tables");
+  EXPECT_TRUE(run(setup_options()).ok()) << said_;
+  expect_says("far.a is ready");
+  expect_says("not served: public.keyless has no primary key");
+  sql_->exec("drop publication tidegate; create publication tidegate for tables in schema far");
+  EXPECT_TRUE(run(setup_options({}, true)).ok()) << said_;
+  expect_says("far.a is ready");
+  expect_error(run(setup_options({"keyless"}, true)), "keyless\" is not in the publication");
+}
+
+TEST_F(SetupTest, TakesNamesAsSqlQuotesThem) {
+  sql_->exec(
+      "create schema \"Sch.ema\"; create table \"Sch.ema\".\"say \"\"it\"\"\" (id int primary key); create "
+      "table "
+      "\"a.b\" (id int primary key); create table \"order\" (id int primary key)");
+  EXPECT_TRUE(run(setup_options({"\"Sch.ema\".\"say \"\"it\"\"\"", "\"a.b\"", "order"})).ok()) << said_;
+  EXPECT_EQ(sql_->value("select count(*) from pg_publication_tables"), "3");
 }
 
 TEST_F(SetupTest, WidensAPublicationAndNeverNarrowsIt) {

@@ -93,7 +93,14 @@ Status Stream::resolve() {
       if (!message) return message.error();
       const auto changed = relations_.learn(std::get<Relation>(*message));
       if (!changed) return changed.error();
-      if (*changed) events_.emplace_back(source::SchemaChanged{relations_.find(next.relation)});
+      if (*changed) {
+        events_.emplace_back(source::SchemaChanged{*changed});
+        // A partition, described behind its root: changes come as the root's from here on.
+        const auto root = std::find_if(tables_.rbegin(), tables_.rend(), [&](const auto& table) {
+          return table->relation == (*changed)->relation;
+        });
+        if ((*changed)->relation != next.relation && root != tables_.rend()) *root = *changed;
+      }
     }
     auto table = relations_.find(next.relation);
     if (!table) {

@@ -4,6 +4,7 @@
 #include <random>
 #include <thread>
 
+#include "postgres/setup.h"
 #include "postgres/testing.h"
 
 namespace tidegate::postgres {
@@ -64,6 +65,74 @@ TEST_F(StreamTest, Rule25FillsUnchangedToastFromTheOldRow) {
   ASSERT_EQ(transaction.changes.size(), 1u);
   EXPECT_EQ(*transaction.changes[0].old_row, (Row{"1", body, "a"}));
   EXPECT_EQ(*transaction.changes[0].new_row, (Row{"1", body, "b"}));
+}
+
+TEST_F(StreamTest, Rule25GivesWhatAKeyTellsOfOldRows) {
+  sql_->exec(
+      "create table docs (id int primary key, body text, note text); alter table docs alter body set storage "
+      "external; create publication tidegate for table docs");
+  const std::string body(20'000, 'x');
+  sql_->exec("insert into docs values (1, $1, 'a')", {body});
+  auto stream = started();
+  const Cell none;
+  sql_->exec(
+      "update docs set note = 'b'; update docs set id = 2; update docs set body = 'small'; delete from docs");
+  const auto transaction = read_next<Transaction>(*stream);
+  ASSERT_EQ(transaction.changes.size(), 4u);
+  EXPECT_EQ(transaction.changes[0].old_row, (Row{"1", none, none})) << "its key did not change";
+  EXPECT_EQ(transaction.changes[0].new_row, (Row{"1", none, "b"}));
+  EXPECT_EQ(transaction.changes[0].left_out, std::vector<int>{1});
+  EXPECT_EQ(transaction.changes[1].old_row, (Row{"1", none, none}));
+  EXPECT_EQ(transaction.changes[1].left_out, std::vector<int>{1});
+  EXPECT_EQ(transaction.changes[2].old_row, (Row{"2", none, none}));
+  EXPECT_EQ(transaction.changes[2].new_row, (Row{"2", "small", "b"}));
+  EXPECT_TRUE(transaction.changes[2].left_out.empty());
+  EXPECT_EQ(transaction.changes[3].old_row, (Row{"2", none, none}));
+  EXPECT_FALSE(transaction.changes[3].table->columns[1].old_told);
+}
+
+TEST_F(StreamTest, Rule25GivesWhatAnIndexTellsOfOldRows) {
+  sql_->exec(
+      "create table docs (id int primary key, shop text not null, note text, unique (shop, id)); alter table "
+      "docs alter "
+      "shop set storage external; alter table docs replica identity using index docs_shop_id_key; create "
+      "publication "
+      "tidegate for table docs");
+  const std::string shop(2'100, 's');  // as large as an index takes, and outside of the row
+  sql_->exec("insert into docs values (1, $1, 'a')", {shop});
+  auto stream = started();
+  sql_->exec("update docs set note = 'b'; update docs set shop = 'x'");
+  const auto transaction = read_next<Transaction>(*stream);
+  ASSERT_EQ(transaction.changes.size(), 2u);
+  EXPECT_EQ(transaction.changes[0].old_row, (Row{"1", shop, Cell()}));
+  EXPECT_EQ(transaction.changes[0].new_row, (Row{"1", shop, "b"}));
+  EXPECT_EQ(transaction.changes[1].old_row, (Row{"1", shop, Cell()}));
+  EXPECT_EQ(transaction.changes[1].new_row, (Row{"1", "x", "b"}));
+}
+
+TEST_F(StreamTest, Rule25APartitionTellsForItselfWhateverTheCatalogueSaysNow) {
+  sql_->exec(
+      "create table p (id int primary key, v int) partition by range (id); create table p1 partition of p "
+      "for values from "
+      "(0) to (10); create table p2 partition of p for values from (10) to (20); insert into p values (1, "
+      "1), (11, 11), "
+      "(12, 12)");
+  ASSERT_TRUE(setup({options(), {"p"}, false}, [](const std::string&) {}).ok());
+  auto stream = started();
+  sql_->exec("insert into p values (13, 13)");
+  ASSERT_EQ(read_next<Transaction>(*stream).changes.size(), 1u);
+  sql_->exec(
+      "alter table p2 replica identity default; delete from p where id = 11; alter table p2 replica identity "
+      "full");
+  sql_->exec("delete from p where id = 12; delete from p where id = 1");
+  const auto less = read_next<SchemaChanged>(*stream);
+  EXPECT_EQ(less.table->name, "p");
+  EXPECT_FALSE(less.table->columns[1].old_told);
+  EXPECT_EQ(read_next<Transaction>(*stream).changes.at(0).old_row, (Row{"11", Cell()}));
+  EXPECT_TRUE(read_next<SchemaChanged>(*stream).table->columns[1].old_told) << "and again";
+  const auto last = read_next<Transaction>(*stream);
+  EXPECT_EQ(last.changes.at(0).old_row, (Row{"12", "12"}));
+  EXPECT_EQ(last.changes.at(1).old_row, (Row{"1", "1"}));
 }
 
 TEST_F(StreamTest, GivesOneTruncateForEachTable) {
@@ -191,17 +260,27 @@ TEST_F(StreamTest, AnnouncesAKeyThatMovedThoughTheColumnsAreTheSame) {
   EXPECT_EQ(read_next<SchemaChanged>(*stream).table->key, std::vector<int>{3});
 }
 
-TEST_F(StreamTest, Rule25RefusesATableWhoseIdentityIsNotFullAndDropsItsChanges) {
+TEST_F(StreamTest, Rule25RefusesATableWithoutAnIdentityAndDropsItsChanges) {
   make_orders();
   auto stream = started();
-  sql_->exec("alter table orders replica identity default; insert into orders values (1)");
+  sql_->exec("alter table orders replica identity nothing; insert into orders values (1)");
   const auto changed = read_next<SchemaChanged>(*stream);
   EXPECT_NE(changed.table->refusal.find("REPLICA IDENTITY FULL"), std::string::npos)
       << changed.table->refusal;
-  sql_->exec("update orders set status = 'x'; delete from orders; alter table orders replica identity full");
+  sql_->exec("alter table orders replica identity full");
   sql_->exec("insert into orders values (2)");
   EXPECT_EQ(read_next<SchemaChanged>(*stream).table->refusal, "");
   EXPECT_EQ((*read_next<Transaction>(*stream).changes.at(0).new_row)[0], "2");
+}
+
+TEST_F(StreamTest, Rule25AnnouncesAnIdentityThatTellsLess) {
+  make_orders();
+  auto stream = started();
+  sql_->exec("insert into orders values (1, 'a', 2)");
+  read_next<Transaction>(*stream);
+  sql_->exec("alter table orders replica identity default; delete from orders");
+  EXPECT_FALSE(read_next<SchemaChanged>(*stream).table->columns[1].old_told);
+  EXPECT_EQ(read_next<Transaction>(*stream).changes.at(0).old_row, (Row{"1", Cell(), Cell()}));
 }
 
 TEST_F(StreamTest, SaysWhatASnapshotOfNowSees) {

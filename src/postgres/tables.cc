@@ -7,6 +7,7 @@
 #include <map>
 
 #include "base/encoding.h"
+#include "postgres/partitions.h"
 #include "postgres/refusal.h"
 #include "postgres/types.h"
 
@@ -22,6 +23,7 @@ struct Surroundings {
   std::string publication;
   bool whole_publish = true;  // insert, update, delete and truncate
   std::map<std::uint32_t, Narrowing> narrowed;
+  std::map<std::uint32_t, std::string> partitioned;  // why a partitioned table can't be served
 };
 
 // to_jsonb, because the columns are not there in every version that we know.
@@ -37,15 +39,30 @@ constexpr const char* kColumns =
     "select c.oid, n.nspname, c.relname, c.relkind, c.relreplident, "
     "exists (select from pg_inherits i where i.inhparent = c.oid), row_security_active(c.oid), "
     "has_schema_privilege(n.oid, 'USAGE') and has_table_privilege(c.oid, 'SELECT'), "
-    "a.attname, a.atttypid, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attgenerated = 's', "
+    "a.attname, a.attnum, a.atttypid, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attgenerated = "
+    "'s', "
     "a.attcollation, "
     "co.collisdeterministic, co.collprovider, "
     "coalesce(co.collcollate, to_jsonb(co)->>'colllocale', to_jsonb(co)->>'colliculocale'), "
-    "array_position(k.indkey::int2[], a.attnum) - array_lower(k.indkey::int2[], 1) "
+    "array_position(k.columns, a.attnum), k.indimmediate, "
+    // Old values that are told, and new ones that may be left out. What takes up to 24 bytes stays in the
+    // row, as numerics of up to 28 digits do.
+    "case c.relreplident when 'f' then true when 'd' then k.indisprimary and k.indimmediate and "
+    "a.attnum = any(k.columns) when 'i' then k.indisreplident and a.attnum = any(k.columns) else false end "
+    "and not (c.relkind = 'p' and exists (select from pg_partition_tree(c.oid) t join pg_class l on l.oid = "
+    "t.relid where t.isleaf and l.oid <> c.oid and l.relreplident <> 'f' and not exists (select from "
+    "pg_index i join pg_attribute b on b.attrelid = l.oid and b.attname = a.attname and "
+    "b.attnum = any((i.indkey::int2[])[0:i.indnkeyatts - 1]) where i.indrelid = l.oid and i.indimmediate and "
+    "case l.relreplident when 'd' then i.indisprimary when 'i' then i.indisreplident else false end))), "
+    "a.attlen = -1 and (c.reltoastrelid <> 0 or c.relkind = 'p') and not (a.atttypid = 1700 and a.atttypmod "
+    "> 0 and (a.atttypmod - 4) >> 16 <= 28) "
     "from pg_class c join pg_namespace n on n.oid = c.relnamespace "
     "join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped "
     "left join pg_collation co on co.oid = a.attcollation "
-    "left join pg_index k on k.indrelid = c.oid and k.indisprimary where ";
+    "left join lateral (select i.indisprimary, i.indisreplident, i.indimmediate, "
+    "(i.indkey::int2[])[0:i.indnkeyatts - 1] as columns from pg_index i where i.indrelid = c.oid and "
+    "(i.indisprimary or (c.relreplident = 'i' and i.indisreplident)) "
+    "order by c.relreplident = 'i' and i.indisreplident desc limit 1) k on true where ";
 enum Field {
   kOid,
   kSchema,
@@ -56,6 +73,7 @@ enum Field {
   kRowSecurity,
   kReadable,
   kColumn,
+  kNumber,
   kType,
   kDeclared,
   kNotNull,
@@ -65,6 +83,9 @@ enum Field {
   kProvider,
   kLocale,
   kKeyPlace,
+  kImmediate,
+  kOldTold,
+  kLeftOut,
 };
 
 bool yes(const std::optional<std::string>& cell) {
@@ -89,11 +110,14 @@ Result<Surroundings> read_surroundings(Connection& connection, const std::string
 query::ColumnSchema column_of(const Cells& row, const TypeInfo& type, const Surroundings& around) {
   query::ColumnSchema column;
   column.name = row[kColumn].value_or("");
+  column.number = oid_of(row[kNumber]);
   column.type = type.type;
   column.element = type.element;
   column.declared = row[kDeclared].value_or("");
   column.not_null = yes(row[kNotNull]);
   column.generated = yes(row[kGenerated]);
+  column.old_told = yes(row[kOldTold]);
+  column.left_out = yes(row[kLeftOut]);
   if (oid_of(row[kCollation]) != 0) {
     const bool of_database = row[kProvider] == "d";
     column.deterministic = yes(row[kDeterministic]);
@@ -123,6 +147,7 @@ TableDescription table_of(const std::vector<const Cells*>& rows,
   table.name = first[kName].value_or("");
   table.relation = oid_of(first[kOid]);
   table.replica_identity = identity_name(first[kIdentity]);
+  table.key_immediate = yes(first[kImmediate]);
   std::vector<std::pair<std::int64_t, int>> key;
   for (const Cells* row : rows) {
     const std::uint32_t oid = oid_of((*row)[kType]);
@@ -135,10 +160,13 @@ TableDescription table_of(const std::vector<const Cells*>& rows,
   }
   std::sort(key.begin(), key.end());
   for (const auto& [place, column] : key) table.key.push_back(column);
+  found.partitioned = first[kKind] == "p";
+  note_remedy(table, found.partitioned);
 
   Suitability facts;
-  facts.relation_kind = first[kKind].value_or("r").front();
-  facts.has_children = yes(first[kParent]);
+  const auto unfit = around.partitioned.find(table.relation);
+  if (unfit != around.partitioned.end()) facts.partitions = unfit->second;
+  facts.has_children = yes(first[kParent]) && !found.partitioned;
   facts.row_security = yes(first[kRowSecurity]);
   facts.readable = yes(first[kReadable]);
   facts.role = around.role;
@@ -153,13 +181,22 @@ TableDescription table_of(const std::vector<const Cells*>& rows,
 Result<std::vector<TableDescription>> describe(Connection& connection, const std::string& publication,
                                                const std::string& condition,
                                                const std::vector<std::string>& parameters) {
-  const auto around = read_surroundings(connection, publication);
+  auto around = read_surroundings(connection, publication);
   if (!around) return around.error();
   const auto rows =
       connection.query(kColumns + condition + " order by n.nspname, c.relname, a.attnum", parameters);
   if (!rows) return rows.error();
   std::vector<std::uint32_t> oids;
-  for (const Cells& row : *rows) oids.push_back(oid_of(row[kType]));
+  std::vector<std::uint32_t> partitioned;
+  for (const Cells& row : *rows) {
+    oids.push_back(oid_of(row[kType]));
+    const std::uint32_t table = oid_of(row[kOid]);
+    const bool another = partitioned.empty() || partitioned.back() != table;
+    if (row[kKind] == "p" && another) partitioned.push_back(table);
+  }
+  auto refusals = partition_refusals(connection, partitioned);
+  if (!refusals) return refusals.error();
+  around->partitioned = std::move(*refusals);
   const auto types = describe_types(connection, oids);
   if (!types) return types.error();
   std::vector<TableDescription> tables;

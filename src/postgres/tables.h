@@ -16,6 +16,7 @@ namespace tidegate::postgres {
 struct TableDescription {
   query::TableSchema table;
   std::vector<std::uint32_t> types;  ///< pg_type oids, one a column
+  bool partitioned = false;
 };
 
 /// Every table of the publication. A publication narrower than whole rows (rule 8) refuses all its tables.

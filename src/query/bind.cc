@@ -17,6 +17,12 @@ Error invalid(std::string message) {
   return {Fault::invalid, std::move(message)};
 }
 
+Error untold(const TableSchema& table, const std::string& what) {
+  return {Fault::denied,
+          fmt::format("table {} has the replica identity {}: {}; an operator can type {}",
+                      in_quotes(table.qualified()), table.replica_identity, what, table.identity_remedy)};
+}
+
 Status check_table(const TableSchema& table) {
   if (!table.refusal.empty()) return Error{Fault::denied, table.refusal};
   if (table.key.empty()) {
@@ -25,12 +31,40 @@ Status check_table(const TableSchema& table) {
                              "not be told apart",
                              in_quotes(table.qualified()))};
   }
-  if (table.replica_identity != "full") {
-    return Error{
-        Fault::denied,
-        fmt::format("table {} can't be subscribed to: its replica identity is {}, so that its changes don't "
-                    "carry the old row; an operator can run `tidegate setup`",
-                    in_quotes(table.qualified()), table.replica_identity)};
+  for (const int part : table.key) {
+    if (table.columns[static_cast<std::size_t>(part)].old_told) continue;
+    return untold(table, "its changes don't tell which row they are of");
+  }
+  return {};
+}
+
+/// The first column of the condition whose old value changes don't tell; none: -1.
+int untold_column(const TableSchema& table, const Condition& condition) {
+  for (const int column : {condition.column, condition.other}) {
+    if (column >= 0 && !table.columns[static_cast<std::size_t>(column)].old_told) return column;
+  }
+  for (const Condition& child : condition.children) {
+    if (const int column = untold_column(table, child); column >= 0) return column;
+  }
+  return -1;
+}
+
+/// Rule 25: whether changes tell what must be known of old rows. Whether an old row was in the result, which
+/// needs the columns of conditions; and the values that a new row takes over from it.
+Status check_identity(const Query& query) {
+  const TableSchema& table = query.table();
+  for (const Condition& condition : query.where()) {
+    const int column = untold_column(table, condition);
+    if (column < 0) continue;
+    return untold(table, fmt::format("a change does not tell the old value of {}, which a condition names",
+                                     in_quotes(table.columns[static_cast<std::size_t>(column)].name)));
+  }
+  for (const int column : query.columns()) {
+    const ColumnSchema& shown = table.columns[static_cast<std::size_t>(column)];
+    if (shown.old_told || !shown.left_out) continue;
+    return untold(table, fmt::format("an update that leaves {} as it is does not tell its value where that "
+                                     "is large, and it is to be shown",
+                                     in_quotes(shown.name)));
   }
   return {};
 }
@@ -106,7 +140,8 @@ void Binder::choose_indexable() {
   if (best) query_->indexable_ = IndexableEquality{best->column, best->values};
 }
 
-std::shared_ptr<const Query> Binder::finish() {
+Result<std::shared_ptr<const Query>> Binder::finish() {
+  if (auto status = check_identity(*query_); !status) return status.error();
   normalise(Op::all_of, query_->where_);
   auto compiled = std::make_shared<Compiled>();
   for (int column : query_->columns_) {
@@ -118,7 +153,7 @@ std::shared_ptr<const Query> Binder::finish() {
   choose_indexable();
   query_->canonical_ = canonical_text(*query_);
   query_->hash_ = sha256_128(query_->canonical_);
-  return std::move(query_);
+  return std::shared_ptr<const Query>(std::move(query_));
 }
 
 Result<std::shared_ptr<const Query>> bind_query(const ParsedQuery& parsed,

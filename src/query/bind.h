@@ -19,7 +19,8 @@ class Binder {
 
   Status project(const std::vector<std::string>& names);
   Status add(const ParsedCondition& condition);
-  std::shared_ptr<const Query> finish();
+  /// `denied` where changes of the table don't tell all that the query has to know of old rows (rule 25).
+  Result<std::shared_ptr<const Query>> finish();
 
  private:
   Status check_projected(int column) const;

@@ -328,9 +328,50 @@ TEST(BindTest, a_table_that_can_t_be_exact_is_denied) {
   table = things();
   table.key.clear();
   EXPECT_EQ(Query::bind({"things", {}, {}}, shared(table)).error().fault, Fault::denied);
-  table = things();
-  table.replica_identity = "default";
-  EXPECT_EQ(Query::bind({"things", {}, {}}, shared(table)).error().fault, Fault::denied);
+}
+
+/// Changes tell the old values of `id` and `count`; `title` is large at times.
+TableSchema told_in_part() {
+  TableSchema table = things();
+  for (ColumnSchema& column : table.columns) column.old_told = column.name == "id" || column.name == "count";
+  table.columns[static_cast<std::size_t>(table.find("title"))].left_out = true;
+  table.replica_identity = "index";
+  table.identity_remedy = "ALTER TABLE things REPLICA IDENTITY FULL";
+  return table;
+}
+
+TEST(BindTest, rule_25_an_identity_in_part_serves_what_needs_no_more_of_old_rows) {
+  const auto bound = [](ParsedQuery parsed) { return Query::bind(parsed, shared(told_in_part())); };
+  EXPECT_TRUE(bound({"things", {"id", "done"}, {compare("count", Op::gt, {number("3")})}}).ok());
+  EXPECT_TRUE(bound({"things", {"done"}, {}}).ok());
+  const auto by_total = bound({"things", {"id"}, {compare("total", Op::gt, {number("3")})}});
+  ASSERT_FALSE(by_total.ok());
+  EXPECT_EQ(by_total.error().fault, Fault::denied);
+  for (const char* words : {"\"total\"", "condition", "index", "ALTER TABLE things REPLICA IDENTITY FULL"}) {
+    EXPECT_NE(by_total.error().message.find(words), std::string::npos) << by_total.error().message;
+  }
+  ParsedCondition either{"", Op::any_of, {}, -1};
+  either.children = {compare("count", Op::eq, {number("1")}), compare("done", Op::eq, {boolean("true")})};
+  EXPECT_FALSE(bound({"things", {"id"}, {either}}).ok()) << "however deep";
+  ParsedCondition other = compare("count", Op::lt, {});
+  other.other = "small";
+  EXPECT_FALSE(bound({"things", {"id"}, {other}}).ok()) << "on either side";
+  const auto shown = bound({"things", {"id", "title"}, {}});
+  ASSERT_FALSE(shown.ok());
+  EXPECT_NE(shown.error().message.find("\"title\""), std::string::npos) << shown.error().message;
+}
+
+TEST(BindTest, rule_25_a_policy_needs_old_values_too) {
+  const auto query = Query::bind({"things", {"id", "done"}, {}}, shared(told_in_part()));
+  ASSERT_TRUE(query.ok());
+  EXPECT_TRUE((*query)->narrowed(compare("count", Op::eq, {number("1")})).ok());
+  EXPECT_EQ((*query)->narrowed(compare("total", Op::eq, {number("1")})).error().fault, Fault::denied);
+}
+
+TEST(BindTest, rule_25_without_the_key_of_old_rows_nothing_is_served) {
+  TableSchema table = told_in_part();
+  table.columns[0].old_told = false;
+  EXPECT_EQ(Query::bind({"things", {"done"}, {}}, shared(table)).error().fault, Fault::denied);
 }
 
 TEST(BindTest, messages_stay_utf8_and_short) {

@@ -66,6 +66,20 @@ bool TableSchema::is_key(int column) const {
 }
 
 Catalogue::Catalogue(std::vector<std::shared_ptr<const TableSchema>> tables) : tables_(std::move(tables)) {
+  const auto refuse = [](std::shared_ptr<const TableSchema>& table) {
+    auto refused = std::make_shared<TableSchema>(*table);
+    refused->refusal = "the table " + table->qualified() +
+                       " is named like another, but for where the schema's name ends: "
+                       "rename one of the two";
+    table = std::move(refused);
+  };
+  std::map<std::string, std::size_t> places;
+  for (std::size_t i = 0; i < tables_.size(); ++i) {
+    const auto [place, fresh] = places.emplace(tables_[i]->qualified(), i);
+    if (fresh) continue;
+    refuse(tables_[i]);
+    refuse(tables_[place->second]);
+  }
   for (const auto& table : tables_) by_name_.emplace(table->qualified(), table);
   // A bare name never hides a table that is really called so (`"public.orders"` in another schema), so these
   // come last.

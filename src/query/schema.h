@@ -43,6 +43,9 @@ std::string_view type_name(Type type);
 
 struct ColumnSchema {
   std::string name;
+  /// The source's own, never used again in the table: of two columns of one name, one after the other, it
+  /// tells that the second is another. 0 where the source has none.
+  std::uint32_t number = 0;
   Type type = Type::other;
   /// The source's own name of the type, with modifiers: for messages and `other`.
   std::string declared;
@@ -56,6 +59,10 @@ struct ColumnSchema {
   /// Its collation knows no letters but ASCII's, so that cases are folded as bytes.
   bool ascii_case = false;
   bool generated = false;
+  /// Updates and deletes tell its old value: the replica identity has it.
+  bool old_told = true;
+  /// An update that leaves it as it is may not tell its value (TOAST), unless the old one is told.
+  bool left_out = false;
   bool operator==(const ColumnSchema&) const = default;
 };
 
@@ -68,7 +75,11 @@ struct TableSchema {
   std::vector<ColumnSchema> columns;
   std::vector<int>
       key;  ///< the key's columns (indices, in the key's order); empty: the table can't be subscribed to
+  /// No two rows share a key, not even inside a transaction.
+  bool key_immediate = false;
   std::string replica_identity = "full";  ///< `full`, `default`, `index`, `nothing`
+  /// What an operator types where old values are missing, so that all are told; empty where none is.
+  std::string identity_remedy;
   /// Why nobody may subscribe to this table, for the operator and the client; empty when all is well.
   std::string refusal;
 

@@ -37,6 +37,15 @@ TEST(CatalogueTest, a_bare_name_never_hides_a_whole_one) {
   EXPECT_EQ(catalogue.find("public.shop.items")->relation, 1u);
 }
 
+TEST(CatalogueTest, names_that_can_t_be_told_apart_are_refused) {
+  const Catalogue catalogue({named("a.b", "c", 1), named("a", "b.c", 2), named("a", "b", 3)});
+  ASSERT_NE(catalogue.find("a.b.c"), nullptr);
+  EXPECT_NE(catalogue.find("a.b.c")->refusal.find("rename one"), std::string::npos);
+  EXPECT_NE(catalogue.find_relation(1)->refusal, "");
+  EXPECT_NE(catalogue.find_relation(2)->refusal, "");
+  EXPECT_EQ(catalogue.find("a.b")->refusal, "");
+}
+
 TEST(TableSchemaTest, columns_are_found_by_their_exact_name) {
   const TableSchema table = things();
   EXPECT_EQ(table.find("id"), 0);

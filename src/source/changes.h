@@ -16,13 +16,16 @@ namespace tidegate::source {
 
 enum class ChangeKind : std::uint8_t { insert, update, remove, truncate };
 
-/// One row's change, as the table's schema of that moment has it. Under REPLICA IDENTITY FULL `old_row` is
-/// whole for update and remove; unchanged TOAST is filled in by the adapter.
+/// One row's change, as the table's schema of that moment has it. `old_row` of update and remove has the
+/// columns whose `old_told` is set, the others are NULL in it; unchanged TOAST is filled in by the adapter.
+/// An update or remove without `old_row` is one of which the source did not tell what it should have.
 struct Change {
   std::shared_ptr<const query::TableSchema> table;
   ChangeKind kind = ChangeKind::insert;
   std::optional<query::Row> old_row;
   std::optional<query::Row> new_row;
+  /// Columns of `new_row` that are as they were and whose value the source did not tell; NULL in it.
+  std::vector<int> left_out = {};
 };
 
 /// Is given each change in order. What it keeps of a change it keeps by this pointer.
