@@ -43,6 +43,8 @@ class RuleSchedules : public testing::Test {
     for (std::size_t i : present) ASSERT_TRUE(up_to_date(i)) << world().wrong();
   }
   World& world() { return *made_; }
+  /// What happened is in `tally` then.
+  void end() { made_.reset(); }
   Database& database() { return world().surroundings.database; }
 
   void start_matcher(std::uint32_t which) { ASSERT_TRUE(world().perform(Kind::matcher_start, which, 0)); }
@@ -290,6 +292,25 @@ TEST_F(RuleSchedules, rule_11_another_partition_count_ends_the_processes_and_the
   start_matcher(0);
   ends_well();
   EXPECT_EQ(world().surroundings.control.epochs().size(), 2u);
+}
+
+TEST_F(RuleSchedules, rule_12_who_comes_back_below_the_tail_is_served_from_the_log) {
+  Sizes sizes = roomy();
+  sizes.tail_bytes = 1'500;
+  begin({0, 1}, sizes);
+  const auto before = snapshots(0);
+  leave(0);
+  for (int i = 0; i < 8; ++i) {
+    commit();
+    world().rounds(2);
+  }
+  join(0);
+  world().rounds(10);
+  EXPECT_EQ(snapshots(0), before);
+  EXPECT_TRUE(up_to_date(0));
+  ends_well();
+  end();
+  EXPECT_GT(tally.metrics["resumes held by: log"], 0u);
 }
 
 TEST_F(RuleSchedules, rule_14_a_cursor_of_an_ended_activation_does_not_count) {
