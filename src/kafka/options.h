@@ -23,6 +23,8 @@ struct Options {
   std::chrono::milliseconds answer_timeout{5'000};  ///< of a single question to the broker
   std::chrono::milliseconds partitions_checked_every{
       10'000};  ///< by a reader: a changed count is fatal (rule 11), a topic that is gone is lost
+  std::chrono::milliseconds stalled_after{
+      10'000};  ///< a reader whose partition has given nothing for so long below its end begins anew
 };
 
 }  // namespace tidegate::kafka

@@ -46,8 +46,14 @@ struct Follower {
   int outages = 0;
 
   void follow(log::Reader& reader, std::size_t until) {
+    auto came = std::chrono::steady_clock::now();
     while (count < until) {
+      if (seconds_since(came) > 180) {
+        ADD_FAILURE() << count << " of " << until << " came, then nothing for three minutes";
+        return;
+      }
       const auto batch = reader.read(500ms, kPlenty);
+      if (batch.ok() && !batch->records.empty()) came = std::chrono::steady_clock::now();
       watched.change([&] {
         if (!batch.ok()) {
           EXPECT_EQ(batch.error().fault, Fault::unavailable) << batch.error().message;

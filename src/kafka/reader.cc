@@ -22,6 +22,10 @@ struct Storage {
   std::vector<Message> messages;  // destroyed first
 };
 
+Result<std::unique_ptr<Consumer>> open_consumer(const Options& options) {
+  return Consumer::open(options, {{"enable.partition.eof", "true"}});
+}
+
 std::string_view view(const void* bytes, std::size_t size) {
   return bytes == nullptr ? std::string_view() : std::string_view(static_cast<const char*>(bytes), size);
 }
@@ -36,7 +40,7 @@ KafkaReader::KafkaReader(Options options, Places places, std::shared_ptr<Consume
 
 Result<std::unique_ptr<log::Reader>> KafkaReader::open(const Options& options, const Places& places,
                                                        const std::vector<log::Start>& starts) {
-  auto consumer = Consumer::open(options, {{"enable.partition.eof", "true"}});
+  auto consumer = open_consumer(options);
   if (!consumer.ok()) return consumer.error();
   std::unique_ptr<KafkaReader> reader(new KafkaReader(options, places, std::move(*consumer)));
   for (const log::Start& start : starts) {
@@ -57,12 +61,14 @@ Status KafkaReader::seek(log::Start start) {
   if (next_ && number(*next_) == start.partition) next_.reset();
   faults_.erase(start.partition);
   positions_[start.partition] = start.offset;
+  standings_[start.partition] = {start.offset, std::chrono::steady_clock::now()};
   return consumer_->start(named->first, named->second, start.offset);
 }
 
 Result<log::Batch> KafkaReader::read(std::chrono::milliseconds wait, std::size_t bytes_max) {
   if (Status status = faults(); !status.ok()) return status.error();
   if (Status status = count_partitions(); !status.ok()) return status.error();
+  revive();
   log::Batch batch;
   auto storage = std::make_shared<Storage>(consumer_);
   // A batch call of librdkafka's would wait until it is full or the time is over: so one message first, and
@@ -85,7 +91,10 @@ Result<log::Batch> KafkaReader::read(std::chrono::milliseconds wait, std::size_t
 bool KafkaReader::take(Message message, std::size_t bytes_max, log::Batch& batch,
                        std::vector<Message>& kept) {
   if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-    if (const auto partition = number(*message)) batch.ends.push_back({*partition, Offset(message->offset)});
+    if (const auto partition = number(*message)) {
+      batch.ends.push_back({*partition, Offset(message->offset)});
+      reached(*partition, Offset(message->offset));
+    }
     return true;
   }
   if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -101,6 +110,7 @@ bool KafkaReader::take(Message message, std::size_t bytes_max, log::Batch& batch
   const Offset offset(message->offset);
   if (!partition || offset < positions_[*partition] || faults_.contains(*partition)) return true;
   positions_[*partition] = offset.next();
+  reached(*partition, offset.next());
   batch.records.push_back({.partition = *partition,
                            .offset = offset,
                            .key = view(message->key, message->key_len),
@@ -151,6 +161,47 @@ Status KafkaReader::count_partitions() {
                              topic.name, *count, topic.count)};
   }
   return faults();
+}
+
+void KafkaReader::reached(Partition partition, Offset offset) {
+  standings_[partition] = {offset, std::chrono::steady_clock::now()};
+}
+
+/// After a broker's restart librdkafka 2.0 sometimes fetches a partition no more, without a word. One that
+/// has given nothing for a while is compared with its end; one a call, so that reading goes on.
+void KafkaReader::revive() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - looked_ < options_.stalled_after / 10) return;
+  looked_ = now;
+  const auto silent =
+      std::min_element(standings_.begin(), standings_.end(),
+                       [](const auto& a, const auto& b) { return a.second.since < b.second.since; });
+  if (silent == standings_.end() || now - silent->second.since < options_.stalled_after) return;
+  auto& [partition, standing] = *silent;
+  standing.since = now;
+  const auto named = places_.named(partition);
+  const auto range = consumer_->watermarks(named->first, named->second, kProbe);
+  if (range.ok() && range->second > standing.reached) begin_anew();
+}
+
+/// Over a client of its own, since nothing is known of what ails the old one. Where that fails, it is tried
+/// again after the same time.
+void KafkaReader::begin_anew() {
+  auto fresh = open_consumer(options_);
+  if (!fresh.ok()) return;
+  for (const auto& [partition, position] : positions_) {
+    const auto named = places_.named(partition);
+    if (!(*fresh)->start(named->first, named->second, position).ok()) return;
+    standings_[partition].since = std::chrono::steady_clock::now();
+  }
+  next_.reset();
+  std::shared_ptr<Consumer> consumer = std::move(*fresh);
+  consumer->wake();  // a wake of the old one may be meant for the read that follows
+  {
+    const std::lock_guard lock(mutex_);
+    consumer_.swap(consumer);
+  }
+  ++revived_;
 }
 
 /// librdkafka itself says so half a minute later at the earliest (topic.metadata.propagation.max.ms).

@@ -3,6 +3,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "kafka/consumer.h"
@@ -20,11 +21,21 @@ class KafkaReader final : public log::Reader {
 
   Result<log::Batch> read(std::chrono::milliseconds wait, std::size_t bytes_max) override;
   Status seek(log::Start start) override;
-  void wake() override { consumer_->wake(); }
+  void wake() override {
+    const std::lock_guard lock(mutex_);
+    consumer_->wake();
+  }
+  /// How often all was begun anew because a partition had stood still below its end.
+  [[nodiscard]] std::size_t revived() const { return revived_; }
+  /// librdkafka's, for tests.
+  [[nodiscard]] rd_kafka_t* client() const { return consumer_->client(); }
 
  private:
   KafkaReader(Options options, Places places, std::shared_ptr<Consumer> consumer);
   Status count_partitions();
+  void reached(Partition partition, Offset offset);
+  void revive();
+  void begin_anew();
   void gone(const Places::Topic& topic, const Error& error);
   static Error lost(Partition partition, const Error& error);
   bool take(Message message, std::size_t bytes_max, log::Batch& batch, std::vector<Message>& kept);
@@ -34,11 +45,21 @@ class KafkaReader final : public log::Reader {
 
   const Options options_;
   const Places places_;
-  const std::shared_ptr<Consumer> consumer_;
+  std::mutex mutex_;                       // of who wakes
+  std::shared_ptr<Consumer> consumer_;     // is another one after a standstill; changed under mutex_
   Message next_;                           // did not fit the last batch
   std::map<Partition, Offset> positions_;  // what each will give next
   std::map<Partition, Error> faults_;      // until that partition is sought again
   std::chrono::steady_clock::time_point counted_;
+  /// What a partition has reached, an end without records included, and when that last moved or was looked
+  /// at.
+  struct Standing {
+    Offset reached;
+    std::chrono::steady_clock::time_point since;
+  };
+  std::map<Partition, Standing> standings_;
+  std::chrono::steady_clock::time_point looked_{};
+  std::size_t revived_ = 0;
 };
 
 }  // namespace tidegate::kafka

@@ -41,6 +41,31 @@ class KafkaReading : public testing::Test {
   std::unique_ptr<KafkaLog> log_;
 };
 
+TEST_F(KafkaReading, APartitionThatStandsStillBelowItsEndIsBegunAnew) {
+  Options options = options_for({created_topic(2)});
+  options.stalled_after = 100ms;
+  open(options);
+  const auto opened = good(log_->open_reader({{Partition(0), Offset(0)}, {Partition(1), Offset(0)}}));
+  auto& reader = dynamic_cast<KafkaReader&>(*opened);
+  append(0, 2);
+  EXPECT_EQ(values(read_some(reader, 2)), (std::vector<std::string>{"0", "1"}));
+  // What librdkafka may do by itself after an outage: it fetches a partition no more.
+  rd_kafka_topic_partition_list_t* list = rd_kafka_topic_partition_list_new(1);
+  rd_kafka_topic_partition_list_add(list, options.topics[0].c_str(), 0);
+  EXPECT_EQ(rd_kafka_pause_partitions(reader.client(), list), RD_KAFKA_RESP_ERR_NO_ERROR);
+  rd_kafka_topic_partition_list_destroy(list);
+  append(0, 3);
+  append(1, 1);
+  std::size_t came = 0;
+  const auto begin = std::chrono::steady_clock::now();
+  while (came < 4 && seconds_since(begin) < 30) came += good(reader.read(50ms, kPlenty)).records.size();
+  EXPECT_EQ(came, 4U);
+  EXPECT_GE(reader.revived(), 1U);
+  const std::size_t revived = reader.revived();
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(good(reader.read(100ms, kPlenty)).records.empty());
+  EXPECT_EQ(reader.revived(), revived) << "at its end it may be silent";
+}
+
 class KafkaTransactions : public KafkaReading {
  protected:
   KafkaTransactions() : topic_(created_topic()), producer_(broker().brokers(), topic_ + "-writer") {
