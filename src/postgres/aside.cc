@@ -11,11 +11,6 @@ namespace tidegate::postgres {
 namespace {
 
 constexpr const char* kVisibility = "select pg_current_snapshot()::text, pg_current_wal_insert_lsn()";
-// Transactional, because only a commit makes the server write its WAL out at once: a message outside of a
-// transaction may wait for somebody else's flush. synchronous_commit is pinned to local, so no standby is
-// waited for.
-constexpr const char* kNudge = "select pg_logical_emit_message(true, 'tidegate', '')";
-
 constexpr std::chrono::seconds kHealthInterval{10};
 constexpr const char* kHealth =
     "select coalesce(wal_status, 'lost'), safe_wal_size, coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), "
@@ -92,7 +87,7 @@ void Aside::send_next() {
   int sent = 0;
   if (wanted()) {
     state_ = visibility_wanted_ ? State::asking_visibility : State::nudging;
-    sent = PQsendQuery(connection_.get(), visibility_wanted_ ? kVisibility : kNudge);
+    sent = PQsendQuery(connection_.get(), visibility_wanted_ ? kVisibility : kFlush);
   } else {
     state_ = State::asking_health;
     const char* const slot = slot_.c_str();

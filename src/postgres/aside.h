@@ -15,6 +15,11 @@
 
 namespace tidegate::postgres {
 
+/// Makes the server write out its WAL up to here, and the stream come past it. Transactional, because only a
+/// commit does that at once: a message outside of a transaction may wait for somebody else's flush.
+/// synchronous_commit is pinned to local, so no standby is waited for.
+inline constexpr const char* kFlush = "select pg_logical_emit_message(true, 'tidegate', '')";
+
 /// Parses the answer to `select pg_current_snapshot()::text, pg_current_wal_insert_lsn()`.
 Result<source::Visibility> visibility_of(const Cells& row);
 

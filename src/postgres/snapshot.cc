@@ -7,6 +7,7 @@
 
 #include "base/fault_point.h"
 #include "postgres/aside.h"
+#include "postgres/lsn.h"
 #include "postgres/refusal.h"
 #include "postgres/tables.h"
 
@@ -56,7 +57,20 @@ Status SnapshotSession::read_once(const query::Query& query, source::SnapshotSin
   }
   fault_point("snapshot.rows_read");
   if (connection_ && !connection_->simple("ROLLBACK")) connection_.reset();  // nothing was written
+  if (status && connection_) status = make_durable(info->fence.until);
   return status;
+}
+
+/// Rule 17: what the fence says must outlive the server. A crash may take back WAL that is not written out:
+/// then the numbers of transactions that had ended are given out again, at or below H, and the filter would
+/// take their commits for those that the snapshot has seen.
+Status SnapshotSession::make_durable(Lsn until) {
+  const auto flushed = connection_->query("select pg_current_wal_flush_lsn()");
+  if (!flushed) return flushed.error();
+  const auto position = parse_position(flushed->at(0)[0].value_or(""));
+  if (position && inclusive(*position) >= until) return {};
+  const auto written = connection_->query(kFlush);
+  return written ? Status() : Status(written.error());
 }
 
 Status SnapshotSession::open_transaction(const query::TableSchema& table) {

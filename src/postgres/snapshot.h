@@ -31,6 +31,7 @@ class SnapshotSession final : public source::SnapshotReader {
   Result<std::shared_ptr<const query::Query>> bind_now(const query::Query& query);
   Status read_rows(const query::SqlText& sql, std::size_t columns, source::SnapshotSink& sink);
   Status pump(std::size_t columns, source::SnapshotSink& sink);
+  Status make_durable(Lsn until);
   /// Ends a statement that nobody wants any more, and the connection with it.
   void cut_off();
   Error explain(const Failure& failure, const query::TableSchema& table) const;

@@ -2,6 +2,7 @@
 // contain they are the table at every later moment; nothing above `until` is visible in it.
 #include <thread>
 
+#include "postgres/lsn.h"
 #include "postgres/testing.h"
 #include "query/query.h"
 
@@ -215,6 +216,18 @@ TEST_F(SnapshotTest, Rule17LocksTheTableBeforeItLooks) {
   ASSERT_TRUE(status.ok());
   EXPECT_EQ(sink.rows.size(), 1u);
   EXPECT_TRUE(sink.rows.contains("2"));
+}
+
+TEST_F(SnapshotTest, Rule17IsGivenOnlyOnceTheWalUpToItsFenceIsWrittenOut) {
+  make_orders();
+  sql_->exec("begin; insert into orders values (1, 'open', 1)");  // WAL that nobody waits for
+  ASSERT_EQ(sql_->value("select pg_current_wal_flush_lsn() < pg_current_wal_insert_lsn()"), "t");
+  Collected sink;
+  ASSERT_TRUE(reader_of(options())->read(*query_of("orders"), sink).ok());
+  const auto flushed = parse_position(sql_->value("select pg_current_wal_flush_lsn()"));
+  EXPECT_GE(inclusive(flushed.value()), sink.info.fence.until)
+      << "a crash would give the numbers of ended transactions out again, below H";
+  sql_->exec("rollback");
 }
 
 TEST_F(SnapshotTest, Rule17IsDeniedWhereRowSecurityWouldFilterOrSelectIsMissing) {
