@@ -87,8 +87,10 @@ Status Reign::decide_epoch() {
     return Error{Fault::denied, std::move(foreign)};
   }
   epoch_break_ = breaks_epoch(predecessor_, now);
-  if (epoch_break_.empty() && !checkpoints_stand(parts_.log, predecessor_)) {
-    epoch_break_ = "the log does not hold what the checkpoints say";
+  if (epoch_break_.empty()) {
+    const auto stand = checkpoints_stand(parts_.log, predecessor_);
+    if (!stand) return stand.error();
+    if (!*stand) epoch_break_ = "the log does not hold what the checkpoints say";
   }
   if (epoch_break_.empty()) {
     epoch_ = predecessor_.epoch->epoch;

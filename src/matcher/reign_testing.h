@@ -95,7 +95,10 @@ class HeldLog final : public log::Log {
  public:
   explicit HeldLog(std::int32_t partitions) : log_(partitions, 64 << 20) {}
   [[nodiscard]] std::int32_t partitions() const override { return log_.partitions(); }
-  Result<log::Watermarks> watermarks(Partition partition) override { return log_.watermarks(partition); }
+  Result<log::Watermarks> watermarks(Partition partition) override {
+    if (away) return Error{Fault::unavailable, "no broker answers"};
+    return log_.watermarks(partition);
+  }
   Result<std::unique_ptr<log::Reader>> open_reader(const std::vector<log::Start>& starts) override {
     return log_.open_reader(starts);
   }
@@ -110,6 +113,7 @@ class HeldLog final : public log::Log {
 
   std::optional<std::uint64_t> acknowledged_max;
   std::optional<Error> broken;
+  bool away = false;
 
  private:
   class HeldAppender final : public log::Appender {

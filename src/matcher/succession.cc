@@ -4,6 +4,15 @@
 #include <vector>
 
 namespace tidegate::matcher {
+namespace {
+
+/// A log that is out of reach says nothing about what it holds; any other answer is that of another log.
+Result<bool> unknown(const Error& error) {
+  if (error.fault == Fault::unavailable) return error;
+  return false;
+}
+
+}  // namespace
 
 std::string breaks_epoch(const Predecessor& before, const Circumstances& now) {
   if (!before.epoch) return "there is none";
@@ -29,21 +38,27 @@ std::string of_another_database(const Predecessor& before, const Circumstances& 
          "delete both topics and run `tidegate setup` again";
 }
 
-bool checkpoints_stand(log::Log& log, const Predecessor& before) {
+Result<bool> checkpoints_stand(log::Log& log, const Predecessor& before) {
   std::vector<log::Start> starts;
   for (const auto& [partition, checkpoint] : before.checkpoints) {
     if (partition.value() >= before.epoch->partitions) continue;  // of an epoch with more of them
     auto marks = log.watermarks(partition);
-    if (!marks || checkpoint.offset < marks->start || checkpoint.offset >= marks->end) return false;
+    if (!marks) return unknown(marks.error());
+    if (checkpoint.offset < marks->start || checkpoint.offset >= marks->end) return false;
     starts.push_back({partition, checkpoint.offset});
   }
   auto reader = log.open_reader(starts);
-  if (!reader) return false;
+  if (!reader) return unknown(reader.error());
   std::set<Partition> read;
+  Error silent{Fault::unavailable, "the log gives nothing"};
   // Each partition has something to read, so that empty answers only mean that the log is slow.
   for (int tries = 0; tries < 20 && read.size() < starts.size(); ++tries) {
     auto batch = (*reader)->read(std::chrono::milliseconds(500), 1 << 20);
-    if (!batch) return false;
+    if (!batch && batch.error().fault != Fault::unavailable) return unknown(batch.error());
+    if (!batch) {
+      silent = batch.error();
+      continue;
+    }
     for (const auto& record : batch->records) {
       if (!read.insert(record.partition).second) continue;
       const auto& checkpoint = before.checkpoints.at(record.partition);
@@ -51,8 +66,12 @@ bool checkpoints_stand(log::Log& log, const Predecessor& before) {
       if (record.headers.lsn != checkpoint.lsn || record.headers.epoch != before.epoch->epoch) return false;
       if (record.headers.generation != checkpoint.generation) return false;
     }
+    for (const auto& end : batch->ends) {
+      if (!read.contains(end.partition)) return false;
+    }
   }
-  return read.size() == starts.size();
+  if (read.size() < starts.size()) return silent;
+  return true;
 }
 
 }  // namespace tidegate::matcher

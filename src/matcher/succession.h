@@ -34,7 +34,8 @@ std::string breaks_epoch(const Predecessor& before, const Circumstances& now);
 std::string of_another_database(const Predecessor& before, const Circumstances& now);
 
 /// Whether the noted `progress` records still stand in the log as they were written (else it is another log,
-/// or it lost its end). Reads one record a partition; false also where they can't be read.
-bool checkpoints_stand(log::Log& log, const Predecessor& before);
+/// or it lost its end). Reads one record a partition; `unavailable` where it is out of reach: then nobody
+/// knows, and an epoch that is whole must not end for it.
+Result<bool> checkpoints_stand(log::Log& log, const Predecessor& before);
 
 }  // namespace tidegate::matcher

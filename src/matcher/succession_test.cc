@@ -159,6 +159,22 @@ TEST_F(SuccessionTest, Rule10ALogThatDoesNotHoldTheCheckpointsIsANewEpoch) {
   EXPECT_EQ(after.epoch_break(), "the log does not hold what the checkpoints say");
 }
 
+TEST_F(SuccessionTest, Rule10ALogThatIsOutOfReachEndsNoEpoch) {
+  auto before = first();
+  const Epoch epoch = before->epoch();
+  before.reset();
+  world_.stream.start_position_ = Lsn(200);
+  world_.log.away = true;
+  {
+    Reign after(world_.parts(), Options{});
+    const Status started = after.start();
+    ASSERT_FALSE(started.ok());
+    EXPECT_EQ(started.error().fault, Fault::unavailable);
+  }
+  world_.log.away = false;
+  EXPECT_EQ(begin(world_)->epoch(), epoch);
+}
+
 TEST_F(SuccessionTest, Rule10AnOrderlyEndLeavesNothingToStreamAgain) {
   auto before = first();
   ASSERT_TRUE(before->finish().ok());
