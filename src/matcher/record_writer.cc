@@ -58,7 +58,7 @@ Result<RecordWriter::Written> RecordWriter::effect(const source::Transaction& tr
     return Written{.parts = 1, .reset = true};
   };
   if (!effect.reset.empty()) return reset_for(effect.reset);
-  protocol::Diff diff{.query = effect.matched->hash,
+  protocol::Diff diff{.query = effect.matched->query->hash(),
                       .lsn = transaction.lsn,
                       .xid = transaction.xid,
                       .commit_time_us = transaction.commit_time_us,
@@ -94,7 +94,7 @@ Status RecordWriter::active(const Matched& query, Lsn matched) {
   std::string json;
   append_member(json, "activation", activation_hex(query.activation));
   append_member(json, "r", std::to_string(matched.value()));
-  append_member(json, "query", query.hash.hex());
+  append_member(json, "query", query.query->hash().hex());
   json += '}';
   return append({query.partition, query.key, std::move(json), headers(log::Kind::active, matched)});
 }

@@ -146,11 +146,8 @@ Status Reign::admit(const std::string& key, const std::string& canonical, Activa
     end_activation(key, activation, false);
     return refuse(key, "schema_changed", bound.error().message);
   }
-  const QueryHash hash = (*bound)->hash();
   return answer(roster_.add({.key = key,
                              .partition = writer_->partition(key),
-                             .hash = hash,
-                             .canonical = canonical,
                              .activation = activation,
                              .query = std::move(*bound)}));
 }

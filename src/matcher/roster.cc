@@ -56,29 +56,31 @@ std::map<std::string_view, std::uint32_t> numbers_named(const query::Query& quer
 }  // namespace
 
 Result<std::shared_ptr<const query::Query>> Roster::bind(const std::string& canonical,
-                                                         const query::Catalogue& catalogue) const {
-  auto bound = query::Query::from_canonical(canonical, catalogue);
+                                                         const query::Catalogue& catalogue) {
+  auto bound = query::Query::from_canonical(canonical, catalogue, &projections_);
   if (!bound) return bound;
   const Table shape = index_.shape((*bound)->table().relation);
   if (!shape || same_shape(*shape, (*bound)->table())) return bound;
-  return query::Query::from_canonical(canonical, query::Catalogue({shape}));
+  return query::Query::from_canonical(canonical, query::Catalogue({shape}), &projections_);
 }
 
 const Matched& Roster::add(Matched matched) {
   const QueryNumber number(++last_number_);
-  [[maybe_unused]] const bool fresh = by_key_.emplace(matched.key, number).second;
-  assert(fresh);
   fitting_.erase(matched.query->table().relation);
   index_.add(number, matched.query);
-  return matched_.emplace(number, std::move(matched)).first->second;
+  const Matched& added = matched_.emplace(number, std::move(matched)).first->second;
+  [[maybe_unused]] const bool fresh = by_key_.emplace(added.key, number).second;
+  assert(fresh);
+  return added;
 }
 
 void Roster::remove(const std::string& key) {
   auto place = by_key_.find(key);
   if (place == by_key_.end()) return;
-  index_.remove(place->second);
-  matched_.erase(place->second);
+  const auto matched = matched_.find(place->second);
+  index_.remove(matched->second.query->table().relation, place->second);
   by_key_.erase(place);
+  matched_.erase(matched);
 }
 
 const Matched* Roster::find(const std::string& key) const {
@@ -88,7 +90,7 @@ const Matched* Roster::find(const std::string& key) const {
 
 std::vector<std::string> Roster::keys() const {
   std::vector<std::string> keys;
-  for (const auto& [key, number] : by_key_) keys.push_back(key);
+  for (const auto& [key, number] : by_key_) keys.emplace_back(key);
   return keys;
 }
 
@@ -121,11 +123,11 @@ Reshaped Roster::reshape(const Table& table) {
   const query::Catalogue catalogue({table});
   // All leave the index before the first comes back: it must not hold two shapes of a table.
   const auto numbers = index_.all(table->relation);
-  for (QueryNumber number : numbers) index_.remove(number);
+  for (QueryNumber number : numbers) index_.remove(table->relation, number);
   fitting_.erase(table->relation);
   for (QueryNumber number : numbers) {
     Matched& matched = matched_.at(number);
-    auto bound = query::Query::from_canonical(matched.canonical, catalogue);
+    auto bound = query::Query::from_canonical(matched.query->canonical(), catalogue, &projections_);
     if (!bound) {
       reshaped.unbound.push_back({matched.key, matched.activation, bound.error().message});
       by_key_.erase(matched.key);

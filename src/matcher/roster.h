@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -18,10 +19,10 @@ namespace tidegate::matcher {
 struct Matched {
   std::string key;  ///< the routing key
   Partition partition;
-  QueryHash hash;         ///< as registered; binding to another shape does not change it
-  std::string canonical;  ///< as registered
   Activation activation;
-  std::shared_ptr<const query::Query> query;  ///< bound to the shape that the stream has now
+  /// Bound to the shape that the stream has now. Its canonical form and hash are those that were registered:
+  /// one that can't keep them is unbound.
+  std::shared_ptr<const query::Query> query;
 };
 
 /// What a transaction did to one query.
@@ -57,7 +58,7 @@ class Roster {
   /// Binds a registered query, to the stream's shape of its table where that is known to differ from the
   /// catalogue's.
   [[nodiscard]] Result<std::shared_ptr<const query::Query>> bind(const std::string& canonical,
-                                                                 const query::Catalogue& catalogue) const;
+                                                                 const query::Catalogue& catalogue);
   const Matched& add(Matched matched);
   void remove(const std::string& key);
   [[nodiscard]] const Matched* find(const std::string& key) const;
@@ -93,8 +94,9 @@ class Roster {
   bool fits(const std::shared_ptr<const query::TableSchema>& table);
 
   const std::size_t netting_bytes_max_;
-  std::unordered_map<std::string, QueryNumber> by_key_;
   std::unordered_map<QueryNumber, Matched> matched_;
+  std::unordered_map<std::string_view, QueryNumber> by_key_;  // the keys lie in `matched_`
+  query::Projections projections_;
   std::uint64_t last_number_ = 0;
   PredicateIndex index_;
   // By relation: the shape last found to be that of the queries, so that most changes compare a pointer.

@@ -18,12 +18,7 @@ using protocol::ChangeKind;
 using Held = std::map<std::string, std::string>;  // key JSON -> row JSON
 
 Matched matched(const std::string& key, std::shared_ptr<const query::Query> query) {
-  return {.key = key,
-          .partition = Partition(0),
-          .hash = query->hash(),
-          .canonical = query->canonical(),
-          .activation = Activation(1),
-          .query = query};
+  return {.key = key, .partition = Partition(0), .activation = Activation(1), .query = query};
 }
 
 constexpr std::string_view kEu =

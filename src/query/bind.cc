@@ -2,11 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <tuple>
+#include <utility>
 
 #include "base/encoding.h"
-#include "query/compiled.h"
 #include "query/normal_form.h"
 #include "query/utf8.h"
 
@@ -69,24 +67,26 @@ Status check_identity(const Query& query) {
   return {};
 }
 
-/// Lower is better: how few rows one probe of an index finds.
-auto selectivity(const TableSchema& table, const Condition& comparison) {
-  const bool unique = table.key.size() == 1 && table.key.front() == comparison.column;
-  const bool coarse = table.columns[static_cast<std::size_t>(comparison.column)].type == Type::boolean;
-  return std::tuple(unique ? 0 : coarse ? 2 : 1, comparison.values.size(), comparison.column);
-}
-
 }  // namespace
 
-Binder::Binder(std::shared_ptr<const TableSchema> table, std::size_t conditions_max)
-    : query_(new Query()), conditions_(*table, conditions_max) {
-  query_->table_ = std::move(table);
+std::shared_ptr<Query> Binder::make() {
+  struct Made final : Query {};  // whose constructor is public: one allocation, not two
+  return std::make_shared<Made>();
 }
 
-Binder::Binder(const Query& query) : query_(new Query(query)), conditions_(*query.table_, kConditionsMax) {}
+Binder::Binder(std::shared_ptr<const TableSchema> table, std::size_t conditions_max)
+    : table_(std::move(table)), query_(make()), conditions_(*table_, conditions_max) {}
+
+Binder::Binder(const Query& query)
+    : table_(query.table_ptr()),
+      columns_(query.columns()),
+      query_(make()),
+      conditions_(*table_, kConditionsMax) {
+  query_->where_ = query.where();
+}
 
 Status Binder::check_projected(int column) const {
-  const ColumnSchema& schema = query_->table_->columns[static_cast<std::size_t>(column)];
+  const ColumnSchema& schema = table_->columns[static_cast<std::size_t>(column)];
   const bool unknown =
       schema.type == Type::other || (schema.type == Type::array && schema.element == Type::other);
   if (unknown) {
@@ -102,7 +102,7 @@ Status Binder::check_projected(int column) const {
 }
 
 Status Binder::project(const std::vector<std::string>& names) {
-  const TableSchema& table = *query_->table_;
+  const TableSchema& table = *table_;
   std::vector<bool> wanted(table.columns.size(), names.empty());
   for (const std::string& name : names) {
     const int column = table.find(name);
@@ -114,7 +114,7 @@ Status Binder::project(const std::vector<std::string>& names) {
   for (int column = 0; column < static_cast<int>(wanted.size()); ++column) {
     if (!wanted[static_cast<std::size_t>(column)]) continue;
     if (auto status = check_projected(column); !status) return status;
-    query_->columns_.push_back(column);
+    columns_.push_back(column);
   }
   return {};
 }
@@ -126,46 +126,50 @@ Status Binder::add(const ParsedCondition& condition) {
   return {};
 }
 
-void Binder::choose_indexable() {
-  const Condition* best = nullptr;
-  for (const Condition& condition : query_->where_) {
-    const bool equality = condition.op == Op::eq || condition.op == Op::in;
-    if (!equality || condition.truth != Truth::is_true || condition.other >= 0 || !condition.path.empty())
-      continue;
-    if (query_->table_->columns[static_cast<std::size_t>(condition.column)].type == Type::jsonb) continue;
-    if (!best || selectivity(*query_->table_, condition) < selectivity(*query_->table_, *best))
-      best = &condition;
-  }
-  query_->indexable_.reset();
-  if (best) query_->indexable_ = IndexableEquality{best->column, best->values};
-}
-
-Result<std::shared_ptr<const Query>> Binder::finish() {
-  if (auto status = check_identity(*query_); !status) return status.error();
+Result<std::shared_ptr<const Query>> Binder::finish(Projections* projections) {
   normalise(Op::all_of, query_->where_);
-  auto compiled = std::make_shared<Compiled>();
-  for (int column : query_->columns_) {
-    std::string& member = compiled->members.emplace_back();
-    append_json_string(member, query_->table_->columns[static_cast<std::size_t>(column)].name);
+  query_->where_.shrink_to_fit();
+  auto projection = std::make_shared<Projection>();
+  for (int column : columns_) {
+    std::string& member = projection->members.emplace_back();
+    append_json_string(member, table_->columns[static_cast<std::size_t>(column)].name);
     member += ':';
   }
-  query_->compiled_ = std::move(compiled);
-  choose_indexable();
-  query_->canonical_ = canonical_text(*query_);
-  query_->hash_ = sha256_128(query_->canonical_);
+  projection->table = std::move(table_);
+  projection->columns = std::move(columns_);
+  query_->projection_ = std::move(projection);
+  if (auto status = check_identity(*query_); !status) return status.error();
+  if (projections != nullptr) query_->projection_ = projections->shared(query_->projection_);
+  query_->hash_ = sha256_128(query_->canonical());
   return std::shared_ptr<const Query>(std::move(query_));
+}
+
+std::shared_ptr<const Projection> Projections::shared(std::shared_ptr<const Projection> projection) {
+  const auto [begin, end] = by_relation_.equal_range(projection->table->relation);
+  for (auto each = begin; each != end;) {
+    const auto known = each->second.lock();
+    if (!known) {
+      each = by_relation_.erase(each);
+      continue;
+    }
+    const bool same_table = known->table == projection->table || *known->table == *projection->table;
+    if (same_table && known->columns == projection->columns) return known;
+    ++each;
+  }
+  by_relation_.emplace(projection->table->relation, projection);
+  return projection;
 }
 
 Result<std::shared_ptr<const Query>> bind_query(const ParsedQuery& parsed,
                                                 std::shared_ptr<const TableSchema> table,
-                                                std::size_t conditions_max) {
+                                                std::size_t conditions_max, Projections* projections) {
   if (auto status = check_table(*table); !status) return status.error();
   Binder binder(std::move(table), conditions_max);
   if (auto status = binder.project(parsed.columns); !status) return status.error();
   for (const ParsedCondition& condition : parsed.where) {
     if (auto status = binder.add(condition); !status) return status.error();
   }
-  return binder.finish();
+  return binder.finish(projections);
 }
 
 Result<std::shared_ptr<const Query>> Query::bind(const ParsedQuery& parsed,

@@ -20,12 +20,15 @@ class Binder {
   Status project(const std::vector<std::string>& names);
   Status add(const ParsedCondition& condition);
   /// `denied` where changes of the table don't tell all that the query has to know of old rows (rule 25).
-  Result<std::shared_ptr<const Query>> finish();
+  Result<std::shared_ptr<const Query>> finish(Projections* projections = nullptr);
 
  private:
   Status check_projected(int column) const;
-  void choose_indexable();
 
+  static std::shared_ptr<Query> make();
+
+  std::shared_ptr<const TableSchema> table_;
+  std::vector<int> columns_;
   std::shared_ptr<Query> query_;
   ConditionBinder conditions_;
 };
@@ -33,7 +36,8 @@ class Binder {
 /// Binds as `Query::bind` does. What a policy added to a client's conditions comes on top of their bound.
 Result<std::shared_ptr<const Query>> bind_query(const ParsedQuery& parsed,
                                                 std::shared_ptr<const TableSchema> table,
-                                                std::size_t conditions_max);
+                                                std::size_t conditions_max,
+                                                Projections* projections = nullptr);
 
 /// The canonical form (rule 24): see canonical.cc.
 std::string canonical_text(const Query& query);

@@ -381,26 +381,6 @@ TEST(BindTest, messages_stay_utf8_and_short) {
   EXPECT_NE(fault(query).find("\"?xxx"), std::string::npos);
 }
 
-TEST(BindTest, the_index_takes_the_most_selective_equality) {
-  const auto index = [](std::vector<ParsedCondition> where) {
-    const auto query = bind_things({"things", {}, std::move(where)});
-    const IndexableEquality* found = (*query)->indexable();
-    return found ? (*query)->table().columns[static_cast<std::size_t>(found->column)].name
-                 : std::string("none");
-  };
-  EXPECT_EQ(index({}), "none");
-  EXPECT_EQ(index({compare("count", Op::gt, {number("1")}), compare("title", Op::is_null)}), "none");
-  EXPECT_EQ(index({compare("done", Op::eq, {boolean(true)}), compare("title", Op::eq, {string("a")})}),
-            "title");
-  EXPECT_EQ(
-      index({compare("count", Op::in, {number("1"), number("2")}), compare("title", Op::eq, {string("a")})}),
-      "title");
-  EXPECT_EQ(
-      index({compare("title", Op::eq, {string("a")}), compare("id", Op::in, {number("1"), number("2")})}),
-      "id");
-  EXPECT_EQ(index({compare("done", Op::eq, {boolean(true)})}), "done");
-}
-
 TEST(NarrowedTest, one_more_condition_is_another_query) {
   const auto wide = bind_things({"things", {"title"}, {compare("count", Op::eq, {number("1")})}});
   const auto narrow = (*wide)->narrowed(compare("title", Op::eq, {string("a")}));

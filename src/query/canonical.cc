@@ -215,15 +215,20 @@ std::string canonical_text(const Query& query) {
   return out + "]}";
 }
 
+std::string Query::canonical() const {
+  return canonical_text(*this);
+}
+
 Result<std::shared_ptr<const Query>> Query::from_canonical(std::string_view canonical,
-                                                           const Catalogue& catalogue) {
+                                                           const Catalogue& catalogue,
+                                                           Projections* projections) {
   const auto tree = parse_json_tree(canonical, kTreeDepthMax);
   if (!tree) return malformed();
   const auto parsed = read_canonical(*tree);
   if (!parsed) return parsed.error();
   auto table = catalogue.find(parsed->table);
   if (!table) return Error{Fault::not_found, "unknown table " + in_quotes(parsed->table)};
-  auto query = bind_query(*parsed, std::move(table), kConditionsMax + kPolicyConditionsMax);
+  auto query = bind_query(*parsed, std::move(table), kConditionsMax + kPolicyConditionsMax, projections);
   if (!query) return query;
   if ((*query)->canonical() != canonical) {
     return Error{Fault::lost, fmt::format("the table {} no longer has the shape that the query was made for",

@@ -1,5 +1,7 @@
 // What a row is to a condition. Three-valued at the leaves; above them only AND and OR are left, in which
 // unknown may count as no (see `Truth`).
+#include "query/evaluate.h"
+
 #include <algorithm>
 #include <cassert>
 #include <optional>
@@ -153,6 +155,8 @@ Answer judge(const Condition& leaf, const TableSchema& table, const Row& row) {
   return judge(leaf, column, type, *value);
 }
 
+}  // namespace
+
 /// Recurses as deep as the tree, which binding bounds.
 bool holds(const Condition& condition, const TableSchema& table, const Row& row) {
   const auto child_holds = [&](const Condition& child) { return holds(child, table, row); };
@@ -174,12 +178,10 @@ bool holds(const Condition& condition, const TableSchema& table, const Row& row)
   return false;
 }
 
-}  // namespace
-
 bool Query::matches(const Row& row) const {
-  assert(row.size() == table_->columns.size());
+  assert(row.size() == table().columns.size());
   return std::all_of(where_.begin(), where_.end(),
-                     [&](const Condition& condition) { return holds(condition, *table_, row); });
+                     [&](const Condition& condition) { return holds(condition, table(), row); });
 }
 
 }  // namespace tidegate::query

@@ -174,8 +174,8 @@ TEST(IndexValueTest, every_row_that_matches_is_found_by_its_probe) {
     const std::string literal = std::to_string(random() % 5) + "." + std::to_string(random() % 3);
     const auto query =
         bind_things({"things", {}, {compare("total", Op::in, {number(literal), number("7")})}});
-    ASSERT_TRUE(query.ok() && (*query)->indexable() != nullptr);
-    const auto& values = (*query)->indexable()->values;
+    ASSERT_TRUE(query.ok());
+    const auto& values = (*query)->where().front().values;
     const std::string cell = std::to_string(random() % 8) + (random() % 2 ? ".0" : ".100");
     const bool found =
         std::find(values.begin(), values.end(), index_value(Type::numeric, cell)) != values.end();

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -84,12 +85,12 @@ enum class Truth : std::uint8_t { is_true, is_false, not_true, not_false };
 /// operand's type, sorted and unique where there may be several.
 struct Condition {
   int column = -1;  ///< of a leaf
+  int other = -1;   ///< the column on the right
   Op op = Op::eq;
-  std::vector<std::string> values;
   Truth truth = Truth::is_true;  ///< of a leaf; is_true wherever another op says the same
-  int other = -1;                ///< the column on the right
-  std::vector<PathStep> path;
   bool as_text = false;
+  std::vector<std::string> values;
+  std::vector<PathStep> path;
   std::vector<Condition> children;
   std::strong_ordering operator<=>(const Condition& right) const;
   bool operator==(const Condition& right) const { return (*this <=> right) == 0; }
@@ -101,14 +102,22 @@ struct SqlText {
   std::vector<std::string> parameters;
 };
 
-/// How an index may find the query: one of the conditions that must all hold is an equality, so that every
-/// row that matches has one of `values` (each as `index_value` gives it) in `column`.
-struct IndexableEquality {
-  int column = 0;
-  std::vector<std::string> values;
+/// What queries of one table that show the same columns have in common. Immutable.
+struct Projection {
+  std::shared_ptr<const TableSchema> table;
+  std::vector<int> columns;          ///< indices, in the order of the table; the key's are always among them
+  std::vector<std::string> members;  ///< `"name":` of each, escaped
 };
 
-struct Compiled;
+/// Keeps each projection once, for whoever holds very many queries. Not thread safe.
+class Projections {
+ public:
+  /// An equal one that is in use, else this one.
+  std::shared_ptr<const Projection> shared(std::shared_ptr<const Projection> projection);
+
+ private:
+  std::unordered_multimap<std::uint32_t, std::weak_ptr<const Projection>> by_relation_;
+};
 
 /// A query bound to a table: the one meaning that snapshot, matcher and encoder share. Immutable, shared
 /// between threads. Two texts of the same meaning have the same canonical form and hash.
@@ -120,29 +129,30 @@ class Query {
                                                    std::shared_ptr<const TableSchema> table);
   /// Binds a canonical form again, against the catalogue of now: what a matcher does with a registration.
   /// `not_found` where the table is gone, `lost` where it no longer has the shape that the form names, else
-  /// as `bind`. What comes back has exactly this canonical form, and so its hash.
+  /// as `bind`. What comes back has exactly this canonical form, and so its hash. Its projection is one of
+  /// `projections` where these are given.
   static Result<std::shared_ptr<const Query>> from_canonical(std::string_view canonical,
-                                                             const Catalogue& catalogue);
+                                                             const Catalogue& catalogue,
+                                                             Projections* projections = nullptr);
 
   /// A query of its own with one more condition: how a policy narrows. The column's literal is bound like a
   /// client's.
   [[nodiscard]] Result<std::shared_ptr<const Query>> narrowed(const ParsedCondition& condition) const;
 
-  [[nodiscard]] const TableSchema& table() const { return *table_; }
-  [[nodiscard]] const std::shared_ptr<const TableSchema>& table_ptr() const { return table_; }
+  [[nodiscard]] const TableSchema& table() const { return *projection_->table; }
+  [[nodiscard]] const std::shared_ptr<const TableSchema>& table_ptr() const { return projection_->table; }
   /// Projected columns (indices), in the order of the table; the key's are always among them.
-  [[nodiscard]] const std::vector<int>& columns() const { return columns_; }
+  [[nodiscard]] const std::vector<int>& columns() const { return projection_->columns; }
   /// All of them hold; in normal form and order.
   [[nodiscard]] const std::vector<Condition>& where() const { return where_; }
-  /// JSON text: table, columns, conditions in a fixed order and spelling. What is hashed and registered.
-  [[nodiscard]] const std::string& canonical() const { return canonical_; }
+  /// JSON text: table, columns, conditions in a fixed order and spelling. What is hashed and registered. Made
+  /// anew each time, since a matcher with a million queries has better use for its memory.
+  [[nodiscard]] std::string canonical() const;
   [[nodiscard]] const QueryHash& hash() const { return hash_; }
 
   /// Whether the row belongs to the result: three-valued logic, where unknown is no. The row is of this
   /// table's schema.
   [[nodiscard]] bool matches(const Row& row) const;
-  /// The equality that an index should use, the most selective kind first; none if there is none.
-  [[nodiscard]] const IndexableEquality* indexable() const { return indexable_ ? &*indexable_ : nullptr; }
 
   /// The SELECT of the snapshot: every column of the table in its order, so that a Row comes back.
   [[nodiscard]] SqlText to_sql() const;
@@ -157,13 +167,9 @@ class Query {
  private:
   Query() = default;
   friend class Binder;
-  std::shared_ptr<const TableSchema> table_;
-  std::vector<int> columns_;
+  std::shared_ptr<const Projection> projection_;
   std::vector<Condition> where_;
-  std::string canonical_;
   QueryHash hash_;
-  std::optional<IndexableEquality> indexable_;
-  std::shared_ptr<const Compiled> compiled_;
 };
 
 /// The form in which equal values of a column's type have equal bytes (`1.0` and `1` for numeric): for index

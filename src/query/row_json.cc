@@ -4,7 +4,7 @@
 #include "base/encoding.h"
 #include "query/array_text.h"
 #include "query/bind.h"
-#include "query/compiled.h"
+#include "query/query.h"
 
 namespace tidegate::query {
 namespace {
@@ -73,26 +73,26 @@ void append_cell_json(std::string& out, const ColumnSchema& column, const Cell& 
 }
 
 void Query::append_row_json(std::string& out, const Row& row) const {
-  assert(row.size() == table_->columns.size());
+  assert(row.size() == table().columns.size());
   char separator = '{';
-  for (std::size_t i = 0; i < columns_.size(); ++i) {
-    const auto column = static_cast<std::size_t>(columns_[i]);
+  for (std::size_t i = 0; i < columns().size(); ++i) {
+    const auto column = static_cast<std::size_t>(columns()[i]);
     out += separator;
-    out += compiled_->members[i];
-    append_cell_json(out, table_->columns[column], row[column]);
+    out += projection_->members[i];
+    append_cell_json(out, table().columns[column], row[column]);
     separator = ',';
   }
   out += '}';
 }
 
 void Query::append_key_json(std::string& out, const Row& row) const {
-  assert(row.size() == table_->columns.size());
+  assert(row.size() == table().columns.size());
   char separator = '[';
-  for (int index : columns_) {
-    if (!table_->is_key(index)) continue;
+  for (int index : columns()) {
+    if (!table().is_key(index)) continue;
     const auto column = static_cast<std::size_t>(index);
     out += separator;
-    append_cell_json(out, table_->columns[column], row[column]);
+    append_cell_json(out, table().columns[column], row[column]);
     separator = ',';
   }
   out += ']';
@@ -100,14 +100,14 @@ void Query::append_key_json(std::string& out, const Row& row) const {
 
 void Query::append_columns_json(std::string& out) const {
   char separator = '[';
-  for (int column : columns_) {
-    const ColumnSchema& schema = table_->columns[static_cast<std::size_t>(column)];
+  for (int column : columns()) {
+    const ColumnSchema& schema = table().columns[static_cast<std::size_t>(column)];
     out += separator;
     out += R"({"name":)";
     append_json_string(out, schema.name);
     out += R"(,"type":)";
     append_json_string(out, column_type_text(schema));
-    out += table_->is_key(column) ? R"(,"key":true})" : R"(,"key":false})";
+    out += table().is_key(column) ? R"(,"key":true})" : R"(,"key":false})";
     separator = ',';
   }
   out += ']';

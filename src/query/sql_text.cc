@@ -205,12 +205,12 @@ class ConditionWriter {
 SqlText Query::to_sql() const {
   SqlText sql;
   sql.text = "SELECT ";
-  for (const ColumnSchema& column : table_->columns) {
-    if (&column != &table_->columns.front()) sql.text += ", ";
+  for (const ColumnSchema& column : table().columns) {
+    if (&column != &table().columns.front()) sql.text += ", ";
     sql.text += identifier(column.name);
   }
-  sql.text += " FROM " + identifier(table_->schema) + "." + identifier(table_->name);
-  ConditionWriter writer(sql, *table_);
+  sql.text += " FROM " + identifier(table().schema) + "." + identifier(table().name);
+  ConditionWriter writer(sql, table());
   for (const Condition& condition : where_) {
     sql.text += &condition == &where_.front() ? " WHERE (" : " AND (";
     writer.write(condition);
