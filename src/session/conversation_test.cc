@@ -16,9 +16,9 @@ class ConversationTest : public EdgeTest {
     table->schema = "public";
     table->name = "orders";
     table->relation = 1;
-    query::ColumnSchema id{"id", query::Type::int8, "bigint"};
+    query::ColumnSchema id{.name = "id", .type = query::Type::int8, .declared = "bigint"};
     id.not_null = true;
-    table->columns = {id, {"status", query::Type::text, "text"}};
+    table->columns = {id, {.name = "status", .type = query::Type::text, .declared = "text"}};
     table->key = {0};
     std::vector<std::shared_ptr<const query::TableSchema>> tables{table};
     edge->set_catalogue(std::make_shared<query::Catalogue>(tables));
