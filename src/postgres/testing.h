@@ -4,8 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
+#include <iostream>
 #include <map>
 #include <memory>
 #include <string>
@@ -29,6 +31,16 @@ class DatabaseTest : public testing::Test {
     const std::string name = testing::UnitTest::GetInstance()->current_test_info()->name();
     url_ = server_->create_database(name.substr(0, 60));
     sql_ = std::make_unique<rig::Sql>(url_);
+    log_start_ = server_->log().size();
+  }
+  /// A test that failed shows what the server wrote meanwhile: our own errors carry no text of the server's.
+  void TearDown() override {
+    if (!HasFailure() || !server_) return;
+    const std::string log = server_->log();
+    const std::size_t shown = 4'000;  // bytes; enough for the last errors
+    const std::size_t from =
+        std::max(std::min(log_start_, log.size()), log.size() - std::min(log.size(), shown));
+    std::cout << "the server's log ends with:\n" << log.substr(from) << '\n';
   }
 
   [[nodiscard]] Options options() const {
@@ -53,6 +65,7 @@ class DatabaseTest : public testing::Test {
 
   static inline std::unique_ptr<rig::PostgresServer> server_;
   std::string url_;
+  std::size_t log_start_ = 0;
   std::unique_ptr<rig::Sql> sql_;
   SystemClock clock_;
   metrics::Registry metrics_;
