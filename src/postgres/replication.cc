@@ -3,6 +3,7 @@
 #include <libpq-fe.h>
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "postgres/decoder.h"
@@ -11,6 +12,7 @@ namespace tidegate::postgres {
 namespace {
 
 using namespace std::chrono_literals;
+constexpr std::string_view kInternalError = "XX000";
 constexpr auto kFullSocketRetry = 100ms;  // a status that the kernel did not take yet
 
 }  // namespace
@@ -49,8 +51,11 @@ Result<std::optional<std::string>> ReplicationLink::receive() {
   if (size < 0) {
     const ResultHandle result(PQgetResult(connection_.get()));
     const char* sqlstate = result ? PQresultErrorField(result.get(), PG_DIAG_SQLSTATE) : nullptr;
-    return Error{Fault::unavailable, std::string("the server ended the change stream") +
-                                         (sqlstate == nullptr ? "" : ", SQLSTATE " + std::string(sqlstate))};
+    Error error{Fault::unavailable, "the server ended the change stream"};
+    if (sqlstate != nullptr) error.message += ", SQLSTATE " + std::string(sqlstate);
+    server_failed_ = sqlstate != nullptr && std::string_view(sqlstate) == kInternalError;
+    if (server_failed_) error.message += ", an internal error of its own: its log says which";
+    return error;
   }
   std::optional<std::string> frame(std::in_place, bytes, static_cast<std::size_t>(size));
   PQfreemem(bytes);

@@ -32,6 +32,8 @@ class ReplicationLink {
   /// waits.
   Result<std::optional<std::string>> receive();
   [[nodiscard]] int socket() const { return socket_; }
+  /// The server ended the stream with an internal error of its own (XX000).
+  [[nodiscard]] bool server_failed() const { return server_failed_; }
 
   /// Everything before `position` has been received; told with the next feedback.
   void received(NextByte position);
@@ -52,6 +54,7 @@ class ReplicationLink {
   const ConnectionHandle connection_;  // libpq's calls are guarded by libpq_
   const int socket_;
   std::mutex libpq_;
+  bool server_failed_ = false;  // of the reading thread
 
   std::mutex mutex_;
   std::condition_variable wanted_;

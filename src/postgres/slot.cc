@@ -17,7 +17,7 @@ constexpr std::chrono::milliseconds kTold{1'000};
 
 }  // namespace
 
-Result<TakenSlot> SlotTaker::take(const std::optional<SourceIdentity>& before) {
+Result<TakenSlot> SlotTaker::take(const std::optional<SourceIdentity>& before, Large large) {
   if (!creating_) {
     connection_.reset();
     taken_ = {};
@@ -29,7 +29,7 @@ Result<TakenSlot> SlotTaker::take(const std::optional<SourceIdentity>& before) {
   if (creating_) {
     if (const Status created = await_created(); !created) return created.error();
   }
-  if (const Status started = start_streaming(); !started) return started.error();
+  if (const Status started = start_streaming(large); !started) return started.error();
   taken_.connection = connection_->release();
   connection_.reset();
   return std::move(taken_);
@@ -158,9 +158,10 @@ std::string SlotTaker::still_open() {
   return message;
 }
 
-Status SlotTaker::start_streaming() {
+Status SlotTaker::start_streaming(Large large) {
   const std::string command = "START_REPLICATION SLOT " + quote_name(taken_.slot) +
-                              " LOGICAL 0/0 (proto_version '2', streaming 'on', publication_names " +
+                              " LOGICAL 0/0 (proto_version '2', streaming '" +
+                              (large == Large::in_blocks ? "on" : "off") + "', publication_names " +
                               quote_literal(quote_name(options_.publication)) + ", messages 'true')";
   const ResultHandle result(PQexec(connection_->handle(), command.c_str()));
   if (PQresultStatus(result.get()) == PGRES_COPY_BOTH) return {};

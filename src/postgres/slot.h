@@ -35,8 +35,14 @@ class SlotTaker {
   SlotTaker(const Options& options, const Clock& clock, Wait wait_readable)
       : options_(options), clock_(clock), wait_readable_(std::move(wait_readable)) {}
 
+  /// How the server sends a large transaction.
+  enum class Large {
+    in_blocks,  ///< while it is open
+    whole,      ///< after its commit; until then the server keeps it on its own disk
+  };
+
   /// `before`: the server and database where this slot was streamed from before, if it was.
-  Result<TakenSlot> take(const std::optional<SourceIdentity>& before = {});
+  Result<TakenSlot> take(const std::optional<SourceIdentity>& before, Large large);
 
  private:
   Status prepare(const std::optional<SourceIdentity>& before);
@@ -44,7 +50,7 @@ class SlotTaker {
   Status await_created();
   Status find_durable(Connection& ordinary, const std::optional<SourceIdentity>& before);
   void made_anew(const std::string& why);
-  Status start_streaming();
+  Status start_streaming(Large large);
   Error slot_error(const Failure& failure) const;
   std::string still_open();
 

@@ -45,7 +45,7 @@ Status Stream::start() {
 }
 
 Status Stream::take_slot() {
-  auto taken = taker_.take(slot_.empty() ? std::nullopt : std::optional(identity_));
+  auto taken = taker_.take(slot_.empty() ? std::nullopt : std::optional(identity_), large_);
   if (!taken) return taken.error();
   if (!slot_.empty() && !(identity_ == taken->identity)) {
     return Error{Fault::lost, "the database is another one than before, or was restored or promoted"};
@@ -92,10 +92,19 @@ void Stream::drop_link() {
 }
 
 Error Stream::broken(const Error& error) {
+  using Large = SlotTaker::Large;
+  const bool failed = link_ && link_->server_failed();
   drop_link();
   probe_.stream_broke();
   retry_at_ = clock_.steady() + backoff_;
-  if (!options_.temporary_slot) return error;
+  // A server that fails at an open transaction does so each time that it gets there. Once that is committed
+  // it knows all of it, and does not ("The stream" in LIMITATIONS.md).
+  if (failed && large_ == Large::whole) backoff_ = std::min(backoff_ * 2, options_.reconnect_max);
+  large_ = failed ? Large::whole : Large::in_blocks;
+  if (!options_.temporary_slot) {
+    const char* next = failed ? "; large transactions are read after their commits from here on" : "";
+    return {error.fault, error.message + next};
+  }
   return ended({Fault::lost, error.message + "; the temporary slot is gone with it"});
 }
 
@@ -112,7 +121,7 @@ Status Stream::connect_again(Steady deadline) {
     return Error{Fault::unavailable, "the change stream's connection is broken"};
   const Status taken = take_slot();
   if (taken) {
-    backoff_ = options_.reconnect_min;
+    if (large_ == SlotTaker::Large::in_blocks) backoff_ = options_.reconnect_min;
     return {};
   }
   backoff_ = std::min(backoff_ * 2, options_.reconnect_max);

@@ -26,7 +26,7 @@ namespace tidegate::postgres {
 /// One thread calls `next` and friends and owns all but what `link_mutex_` guards. A SchemaChanged that falls
 /// inside a transaction comes before it; each change points to its own table's shape. With a temporary slot a
 /// broken connection is `lost`; with a durable one the stream connects again by itself and whole transactions
-/// may come again.
+/// may come again. Where the server failed at what it sent, it is asked for large ones after their commits.
 class Stream final : public source::ChangeStream {
  public:
   Stream(Options options, const Clock& clock, metrics::Registry& registry);
@@ -97,6 +97,7 @@ class Stream final : public source::ChangeStream {
   std::optional<Steady> asked_;                                    // for a sign of life, since then
   Steady retry_at_{};
   std::chrono::milliseconds backoff_;
+  SlotTaker::Large large_ = SlotTaker::Large::in_blocks;
   std::uint64_t refused_told_ = 0;
 
   const int wake_;  // an eventfd
