@@ -53,15 +53,44 @@ class VisibilityTest : public DatabaseTest {
     EXPECT_TRUE(read.ok()) << (read ? "" : read.error().message);
     return sink;
   }
+  /// Commits wait for a standby that is not there from here on. A session sees the setting before the
+  /// server's checkpointer, whose word it is that has commits wait: `session` tries until one of its own
+  /// does.
+  void name_absent_standby(rig::Sql& session) {
+    sql_->exec("alter system set synchronous_standby_names = 'absent'");
+    sql_->exec("select pg_reload_conf()");
+    int tries = 0;
+    ASSERT_TRUE(rig::eventually([&] {
+      const std::string text =
+          "select pg_logical_emit_message(true, 'test', '" + std::to_string(++tries) + "')";
+      session.send(text);
+      const bool waited = waits(session, text);
+      if (waited) cancel(session);
+      session.finish();
+      return waited;
+    })) << "no commit waits";
+  }
+  /// Whether the statement that `session` was sent waits for a standby, once it waits or is done.
+  bool waits(rig::Sql& session, const std::string& text) {
+    bool waiting = false;
+    EXPECT_TRUE(rig::eventually([&] {
+      const auto row = sql_->exec("select query, state, wait_event from pg_stat_activity where pid = " +
+                                  std::to_string(session.backend()))[0];
+      waiting = row[0] == text && row[2] == "SyncRep";
+      return waiting || (row[0] == text && row[1] == "idle");
+    }));
+    return waiting;
+  }
+  void cancel(const rig::Sql& session) {
+    sql_->exec("select pg_cancel_backend(" + std::to_string(session.backend()) + ")");
+  }
 };
 
 TEST_F(VisibilityTest, Rule1ACommitThatWaitsForAStandbyIsStreamedAndNotVisible) {
   sql_->exec("insert into orders values (1, 'old', 1)");
   auto stream = started();
-  sql_->exec("alter system set synchronous_standby_names = 'absent'");
-  sql_->exec("select pg_reload_conf()");
   rig::Sql waiting(url_);
-  ASSERT_TRUE(rig::eventually([&] { return waiting.value("show synchronous_standby_names") == "absent"; }));
+  ASSERT_NO_FATAL_FAILURE(name_absent_standby(waiting));
   waiting.send("update orders set status = 'new'");
   const auto streamed = read_next<Transaction>(*stream);
   EXPECT_EQ((*streamed.changes.at(0).new_row)[1], "new");
@@ -75,7 +104,7 @@ TEST_F(VisibilityTest, Rule1ACommitThatWaitsForAStandbyIsStreamedAndNotVisible) 
   read_next<source::StreamPosition>(*stream);
   EXPECT_FALSE(ask(*stream).snapshot.visible(*streamed.xid));
 
-  rig::Sql(url_).exec("select pg_cancel_backend(" + std::to_string(waiting.backend()) + ")");
+  cancel(waiting);
   waiting.finish();
   EXPECT_TRUE(ask(*stream).snapshot.visible(*streamed.xid));
   const Collected after = snapshot();
