@@ -51,8 +51,7 @@ TEST(Table, AcceptsItsOwnDefaults) {
 
 // To write the page anew: TIDEGATE_WRITE_REFERENCE=1 config_test --gtest_filter='Reference.*'
 TEST(Reference, IsWhatTheDocumentationSays) {
-  std::filesystem::path page(__FILE__);
-  page = page.parent_path().parent_path().parent_path() / "docs" / "CONFIGURATION.md";
+  const std::filesystem::path page = TIDEGATE_ROOT "/docs/CONFIGURATION.md";
   if (std::getenv("TIDEGATE_WRITE_REFERENCE") != nullptr) std::ofstream(page) << reference();
   std::ostringstream text;
   text << std::ifstream(page).rdbuf();
