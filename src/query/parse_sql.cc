@@ -125,7 +125,8 @@ Result<Json> parse_tree(std::string_view sql) {
   const std::unique_ptr<PgQueryParseResult, Free> owner(&result);
   if (result.error != nullptr) {
     const int place = result.error->cursorpos > 0 ? byte_of_character(sql, result.error->cursorpos) : -1;
-    return refused_sql(place, result.error->message);
+    // Its lexer may quote the first byte alone of a character.
+    return refused_sql(place, well_formed(result.error->message));
   }
   auto tree = parse_json_tree(result.parse_tree, kTreeDepthMax);
   if (!tree) return refused_sql(-1, "nested too deep");

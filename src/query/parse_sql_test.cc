@@ -230,6 +230,11 @@ TEST(ParseSqlTest, long_deep_or_broken_text_is_an_error) {
   EXPECT_EQ(parsed("select '\xff' from t"), "sql: not UTF-8, or it holds a NUL");
 }
 
+TEST(ParseSqlTest, what_libpg_query_quotes_is_told_in_utf8) {
+  EXPECT_EQ(parsed("select a from t where a = $1\u044f"),
+            "sql: trailing junk after parameter at or near \"$1?\" (at byte 26)");
+}
+
 TEST(ParseSqlTest, many_conditions_are_read) {
   std::string sql = "select a from t where a = 1";
   for (int i = 0; i < 1'000; ++i) sql += " and a = 1";

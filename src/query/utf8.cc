@@ -37,11 +37,10 @@ bool storable_text(std::string_view text) {
   return true;
 }
 
-std::string in_quotes(std::string_view text) {
-  constexpr std::size_t kShown = 64;
-  std::string out = "\"";
+std::string well_formed(std::string_view text, std::size_t shown) {
+  std::string out;
   std::size_t at = 0;
-  while (at < text.size() && at < kShown) {
+  while (at < text.size() && at < shown) {
     const std::size_t bytes = character_bytes(text, at);
     if (bytes == 0) {
       out += '?';
@@ -52,7 +51,11 @@ std::string in_quotes(std::string_view text) {
     }
   }
   if (at < text.size()) out += "…";
-  return out + "\"";
+  return out;
+}
+
+std::string in_quotes(std::string_view text) {
+  return "\"" + well_formed(text, 64) + "\"";
 }
 
 }  // namespace tidegate::query

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -8,6 +9,9 @@ namespace tidegate::query {
 /// Whether a database could hold it as text: well-formed UTF-8 (no surrogates, no overlong forms) without
 /// NUL.
 bool storable_text(std::string_view text);
+
+/// `text` with a `?` for each byte that is part of no character, cut to about `shown` bytes.
+std::string well_formed(std::string_view text, std::size_t shown = std::string_view::npos);
 
 /// `text` in double quotes for an error message: cut to about 64 bytes, and never anything but well-formed
 /// UTF-8.
