@@ -70,8 +70,22 @@ ParsedCondition choose_leaf(Input& input) {
   return leaf;
 }
 
+/// Two ends in one column, of which the index makes one.
+ParsedCondition choose_range(Input& input) {
+  const ColumnSchema& column = choose_column(input);
+  ParsedCondition low;
+  low.column = column.name;
+  low.op = input.below(2) != 0 ? Op::ge : Op::gt;
+  low.values = {choose_literal(input, column)};
+  ParsedCondition high = low;
+  high.op = input.below(2) != 0 ? Op::le : Op::lt;
+  high.values = {choose_literal(input, column)};
+  return query::joined(Op::all_of, {std::move(low), std::move(high)}, -1);
+}
+
 ParsedCondition choose_condition(Input& input, int depth) {
   const std::uint8_t choice = input.byte();
+  if (choice >= 0x60 && choice < 0x80) return choose_range(input);
   if (depth == 0 || choice < 0x80) return choose_leaf(input);
   constexpr auto kFirst = static_cast<std::size_t>(Op::all_of);
   constexpr auto kCount = static_cast<std::size_t>(Op::is_unknown) + 1 - kFirst;
@@ -98,8 +112,9 @@ query::Row choose_row(Input& input) {
 void require_one_truth(const ParsedCondition& condition, const std::vector<const query::Row*>& rows) {
   std::vector<std::shared_ptr<const query::Query>> truths;
   for (const Op op : {Op::is_true, Op::is_false, Op::is_unknown}) {
-    truths.push_back(fuzz::bound(asking({query::joined(op, {condition}, -1)})));
-    if (!truths.back()) return;
+    auto truth = query::Query::bind(asking({query::joined(op, {condition}, -1)}), fuzz::everything());
+    if (!truth) return;
+    truths.push_back(std::move(*truth));
   }
   for (const query::Row* row : rows) {
     int held = 0;
