@@ -102,8 +102,11 @@ Error Stream::broken(const Error& error) {
   if (failed && large_ == Large::whole) backoff_ = std::min(backoff_ * 2, options_.reconnect_max);
   large_ = failed ? Large::whole : Large::in_blocks;
   if (!options_.temporary_slot) {
-    const char* next = failed ? "; large transactions are read after their commits from here on" : "";
-    return {error.fault, error.message + next};
+    if (!failed) return error;
+    const Error said{error.fault,
+                     error.message + "; large transactions are read after their commits from here on"};
+    if (options_.warn) options_.warn(said.message);
+    return said;
   }
   return ended({Fault::lost, error.message + "; the temporary slot is gone with it"});
 }

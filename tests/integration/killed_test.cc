@@ -226,8 +226,11 @@ TEST_F(Killed, rule_4_a_second_matcher_is_refused_and_a_stalled_one_says_nothing
     deployment->supervise(Deployment::matcher, false);
     rig::Sql sql(url);
     const std::string slot = "from pg_replication_slots where slot_name = '" + name + "'";
-    sql.exec("select pg_terminate_backend(active_pid) " + slot + " and active");
-    EXPECT_TRUE(rig::eventually([&] { return sql.value("select not active " + slot) == "t"; }));
+    // Again and again: the server may take its START_REPLICATION up only now.
+    EXPECT_TRUE(rig::eventually([&] {
+      sql.exec("select pg_terminate_backend(active_pid) " + slot + " and active");
+      return sql.value("select not active " + slot) == "t";
+    }));
     const auto successor = deployment->beside(Deployment::matcher);
     EXPECT_TRUE(successor->process().wait_for_output("\"ready\"", 60s)) << successor->output();
     deployment->signal(Deployment::matcher, SIGCONT);
