@@ -81,6 +81,7 @@ Result<log::Batch> KafkaReader::read(std::chrono::milliseconds wait, std::size_t
         consumer_->next(batch.records.empty() ? std::max(left, std::chrono::milliseconds::zero()) : 0ms);
   }
   batch.storage = std::move(storage);
+  note_reached(batch);
   if (!batch.records.empty()) return batch;
   if (Status status = faults(); !status.ok()) return status.error();
   if (Status status = consumer_->reachable(kProbe); !status.ok()) return status.error();
@@ -93,7 +94,6 @@ bool KafkaReader::take(Message message, std::size_t bytes_max, log::Batch& batch
   if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
     if (const auto partition = number(*message)) {
       batch.ends.push_back({*partition, Offset(message->offset)});
-      reached(*partition, Offset(message->offset));
     }
     return true;
   }
@@ -110,7 +110,6 @@ bool KafkaReader::take(Message message, std::size_t bytes_max, log::Batch& batch
   const Offset offset(message->offset);
   if (!partition || offset < positions_[*partition] || faults_.contains(*partition)) return true;
   positions_[*partition] = offset.next();
-  reached(*partition, offset.next());
   batch.records.push_back({.partition = *partition,
                            .offset = offset,
                            .key = view(message->key, message->key_len),
@@ -163,12 +162,24 @@ Status KafkaReader::count_partitions() {
   return faults();
 }
 
-void KafkaReader::reached(Partition partition, Offset offset) {
-  standings_[partition] = {offset, std::chrono::steady_clock::now()};
+/// Once a batch and run of one partition's records, not once a record.
+void KafkaReader::note_reached(const log::Batch& batch) {
+  const auto now = std::chrono::steady_clock::now();
+  const auto note = [&](Partition partition, Offset offset) {
+    Standing& standing = standings_[partition];
+    standing = {std::max(standing.reached, offset), now};
+  };
+  for (std::size_t i = 0; i < batch.records.size(); ++i) {
+    const log::Record& record = batch.records[i];
+    const bool last = i + 1 == batch.records.size() || batch.records[i + 1].partition != record.partition;
+    if (last) note(record.partition, record.offset.next());
+  }
+  for (const log::Start& end : batch.ends) note(end.partition, end.offset);
 }
 
-/// After a broker's restart librdkafka 2.0 sometimes fetches a partition no more, without a word. One that
-/// has given nothing for a while is compared with its end; one a call, so that reading goes on.
+/// After a broker's restart librdkafka 2.0 sometimes fetches a partition no more, without a word
+/// (rust-rdkafka issue 597). One that has given nothing for a while is compared with its end; one a call, so
+/// that reading goes on.
 void KafkaReader::revive() {
   const auto now = std::chrono::steady_clock::now();
   if (now - looked_ < options_.stalled_after / 10) return;

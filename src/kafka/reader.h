@@ -33,7 +33,7 @@ class KafkaReader final : public log::Reader {
  private:
   KafkaReader(Options options, Places places, std::shared_ptr<Consumer> consumer);
   Status count_partitions();
-  void reached(Partition partition, Offset offset);
+  void note_reached(const log::Batch& batch);
   void revive();
   void begin_anew();
   void gone(const Places::Topic& topic, const Error& error);
