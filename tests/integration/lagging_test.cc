@@ -141,6 +141,15 @@ class Lagging : public ::testing::Test {
     rows += 6'000;
   }
 
+  /// What two slow clients were given, one of each encoding, that read nothing while everything was written.
+  std::pair<client::ReplicaCounts, client::ReplicaCounts> stall_and_catch_up(int port) {
+    Counting quick(loop, port, "");
+    Counting binary(loop, port, "", kSmallBuffer);
+    Counting text(loop, port, "json", kSmallBuffer);
+    stall_and_catch_up(quick, {&binary, &text});
+    return {binary.held().counts(), text.held().counts()};
+  }
+
   /// While slow ones read nothing everything is written, and the quick one has it before they read on.
   void stall_and_catch_up(Counting& quick, const std::vector<Counting*>& slow) {
     for (Counting* client : slow) {
@@ -180,12 +189,9 @@ class Lagging : public ::testing::Test {
 TEST_F(Lagging, c7_who_stops_reading_catches_up_from_the_tail_exactly_and_nobody_waits_for_it) {
   set_up();
   const auto gateway = serve({"--tail-bytes-max", "512MiB"});
-  Counting quick(loop, gateway->port(), "");
-  Counting binary(loop, gateway->port(), "", kSmallBuffer);
-  Counting text(loop, gateway->port(), "json", kSmallBuffer);
-  stall_and_catch_up(quick, {&binary, &text});
-  EXPECT_EQ(binary.held().counts().snapshots, 1u);
-  EXPECT_EQ(text.held().counts().snapshots, 1u);
+  const auto [binary, text] = stall_and_catch_up(gateway->port());
+  EXPECT_EQ(binary.snapshots, 1u);
+  EXPECT_EQ(text.snapshots, 1u);
   EXPECT_GE(gateway->metric("tidegate_lagging_total"), 2);
   EXPECT_EQ(gateway->metric("tidegate_feed_resets_total"), 0);
   EXPECT_EQ(gateway->metric("tidegate_debtors_total"), 0);
@@ -194,12 +200,9 @@ TEST_F(Lagging, c7_who_stops_reading_catches_up_from_the_tail_exactly_and_nobody
 TEST_F(Lagging, c7_rule_26_who_fell_behind_the_tail_gets_a_snapshot_and_holds_nothing_of_the_tail_meanwhile) {
   set_up();
   const auto gateway = serve({"--tail-bytes-max", "12MiB"});
-  Counting quick(loop, gateway->port(), "");
-  Counting binary(loop, gateway->port(), "", kSmallBuffer);
-  Counting text(loop, gateway->port(), "json", kSmallBuffer);
-  stall_and_catch_up(quick, {&binary, &text});
-  EXPECT_GE(binary.held().counts().snapshots, 2u);
-  EXPECT_GE(text.held().counts().snapshots, 2u);
+  const auto [binary, text] = stall_and_catch_up(gateway->port());
+  EXPECT_GE(binary.snapshots, 2u);
+  EXPECT_GE(text.snapshots, 2u);
   EXPECT_GE(gateway->metric("tidegate_lagging_total"), 2);
   EXPECT_GE(gateway->metric("tidegate_given_back_total"), 2);
   EXPECT_GE(gateway->metric("tidegate_feed_resets_total"), 2);
@@ -212,12 +215,9 @@ TEST_F(Lagging, c7_rule_12_who_fell_behind_the_tail_catches_up_from_kafka_s_log_
   rig::Tidegate matcher(command("match"));
   const auto gateway =
       serve({"--tail-bytes-max", "12MiB", "--replay-bytes-max", "512MiB", "--history-bytes-max", "512MiB"});
-  Counting quick(loop, gateway->port(), "");
-  Counting binary(loop, gateway->port(), "", kSmallBuffer);
-  Counting text(loop, gateway->port(), "json", kSmallBuffer);
-  stall_and_catch_up(quick, {&binary, &text});
-  EXPECT_EQ(binary.held().counts().snapshots, 1u);
-  EXPECT_EQ(text.held().counts().snapshots, 1u);
+  const auto [binary, text] = stall_and_catch_up(gateway->port());
+  EXPECT_EQ(binary.snapshots, 1u);
+  EXPECT_EQ(text.snapshots, 1u);
   EXPECT_GE(gateway->metric("tidegate_lagging_total"), 2);
   EXPECT_GE(gateway->metric("tidegate_feed_catch_ups_from_log_total"), 2);
   EXPECT_EQ(gateway->metric("tidegate_feed_catch_ups_refused_total"), 0);
