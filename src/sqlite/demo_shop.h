@@ -19,7 +19,8 @@ class DemoShop {
   /// happens.
   static Result<std::unique_ptr<DemoShop>> open(const std::string& path, std::uint32_t seed = 1);
 
-  /// One small change: an order comes, moves on or goes. Between 30 and 60 rows stay.
+  /// One small change: an order comes, moves on or goes. Between 30 and 60 rows stay. The orders of people
+  /// who are not the shop's customers are left alone.
   Status step();
 
   /// What the page's buttons do. `add` gives the new order's id; a customer or product that is empty or

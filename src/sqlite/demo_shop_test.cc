@@ -35,6 +35,18 @@ TEST(DemoShop, StaysBetweenThirtyAndSixtyRowsAndKeepsItsTypes) {
             query::Type::timestamp);
 }
 
+TEST(DemoShop, LeavesAloneWhatSomebodyAdded) {
+  rig::TemporaryDirectory directory;
+  const std::string path = directory.path() + "/demo.db";
+  auto shop = std::move(*DemoShop::open(path));
+  auto id = shop->add("Grace Hopper", "Travel mug", 2);
+  ASSERT_TRUE(id.ok());
+  for (int i = 0; i < 400; ++i) ASSERT_TRUE(shop->step().ok());
+  EXPECT_EQ(rig::run({"sqlite3", path, "select status from orders where id = " + std::to_string(*id)}),
+            "new\n");
+  EXPECT_NE(rig::run({"sqlite3", path, "select count(*) from orders where id < 20"}), "19\n");
+}
+
 TEST(DemoShop, OpenedAgainItKeepsWhatIsThere) {
   rig::TemporaryDirectory directory;
   const std::string path = directory.path() + "/demo.db";

@@ -190,7 +190,7 @@ TEST_F(ResumeAnywhere, rule_14_after_a_matchers_restart_in_order_or_not_a_resume
       end_matcher(signal);
       match();
     });
-    rig::Sql(url).exec("truncate orders");
+    rig::Sql(url).exec("delete from orders");
   }
 }
 

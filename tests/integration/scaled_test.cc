@@ -259,11 +259,13 @@ TEST_F(Scaled, c9_a_restarted_matcher_goes_on_without_loss_or_double) {
         },
         watched, loop);
     EXPECT_EQ(verdict.faults, 0u) << verdict.first;
-    EXPECT_EQ(verdict.snapshots, watched.size()) << "the same epoch and activations: nobody was reset";
+    EXPECT_EQ(verdict.snapshots, watched.size()) << "the same epoch and activations: nobody was reset\n"
+                                                 << rig::http(first->port(), "GET", "/metrics").body
+                                                 << rig::http(second->port(), "GET", "/metrics").body;
     EXPECT_GT(verdict.diffs, 1'000u);
     for (const Watched& one : watched)
       EXPECT_EQ(one.watcher->cursor()->epoch, watched[0].watcher->cursor()->epoch);
-    rig::Sql(url).exec("truncate orders");
+    rig::Sql(url).exec("delete from orders");
   }
 }
 
