@@ -18,6 +18,7 @@
 #include "integration/watcher.h"
 #include "kafka/log.h"
 #include "kafka/registry.h"
+#include "measured.h"
 #include "rig/kafka.h"
 #include "rig/postgres.h"
 #include "rig/tidegate.h"
@@ -25,34 +26,10 @@
 namespace tidegate {
 namespace {
 
+using namespace bench;
 using namespace std::chrono_literals;
-using Clock = std::chrono::steady_clock;
 using Words = std::vector<std::string>;
 constexpr auto kPatience = 30s;
-
-double milliseconds_since(Clock::time_point begin) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
-}
-
-[[noreturn]] void end(const std::string& why) {
-  fmt::print(stderr, "{}\n", why);
-  std::exit(1);
-}
-
-template <class T>
-T must(Result<T> result) {
-  if (!result.ok()) end(result.error().message);
-  return std::move(*result);
-}
-
-void print(const std::string& name, std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const auto at = [&](double share) {
-    return values[static_cast<std::size_t>(share * static_cast<double>(values.size() - 1))];
-  };
-  fmt::print("{:58} p50 {:8.2f}  p99 {:8.2f}  max {:8.2f}  ({})\n", name, at(0.5), at(0.99), values.back(),
-             values.size());
-}
 
 /// A deployment of a stranger's: database, broker, matcher, two gateways.
 struct Deployment {
