@@ -4,6 +4,7 @@
 #include <mutex>
 #include <thread>
 
+#include "kafka/following.h"
 #include "kafka/log.h"
 #include "kafka/setup.h"
 #include "kafka/test_broker.h"
@@ -197,6 +198,29 @@ TEST(KafkaRegistry, Rule10AControlTopicMadeAnewIsNotTakenForTheOneBefore) {
   broker().create_topic(control_topic(topic), 1, {{"cleanup.policy", "compact"}});
   ASSERT_TRUE(fails(*following)) << "it waits for offset 10 of a topic that has none";
   EXPECT_EQ(following->failure()->fault, Fault::lost);
+}
+
+TEST(KafkaRegistry, Rule15AControlTopicThatStandsStillBelowItsEndIsBegunAnew) {
+  const std::string topic = created_pair();
+  Options options = options_for({topic});
+  options.stalled_after = 100ms;
+  const auto registry = good(KafkaRegistry::open(options));
+  Collected collected;
+  const auto opened = good(registry->follow(collected.on_entry(), collected.on_caught_up()));
+  const auto& following = dynamic_cast<const KafkaFollowing&>(*opened);
+  append_and_wait(*registry, checkpoint(0, 1));
+  ASSERT_TRUE(collected.wait_for(1));
+  // What librdkafka may do by itself after an outage: it fetches a partition no more.
+  rd_kafka_topic_partition_list_t* list = rd_kafka_topic_partition_list_new(1);
+  rd_kafka_topic_partition_list_add(list, control_topic(topic).c_str(), 0);
+  EXPECT_EQ(rd_kafka_pause_partitions(following.client(), list), RD_KAFKA_RESP_ERR_NO_ERROR);
+  rd_kafka_topic_partition_list_destroy(list);
+  for (std::uint64_t lsn = 2; lsn <= 4; ++lsn) append_and_wait(*registry, checkpoint(0, lsn));
+  EXPECT_TRUE(collected.wait_for(4));
+  EXPECT_GE(following.revived(), 1U);
+  std::uint64_t lsn = 0;
+  for (const registry::Entry& entry : collected.entries())
+    EXPECT_EQ(std::get<registry::Checkpoint>(entry.record).lsn, Lsn(++lsn)) << "each once, in order";
 }
 
 /// What a new follower is given until it has caught up.

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "kafka/consumer.h"
+#include "kafka/options.h"
+#include "registry/registry.h"
+
+namespace tidegate::kafka {
+
+/// The control topic from its beginning on, over a connection and a thread of its own. A topic that stands
+/// still below its end is begun anew where it stands, as a KafkaReader's partition is.
+class KafkaFollowing final : public registry::Following {
+ public:
+  /// `unreadable` counts the records that are passed over. `unavailable` where the broker does not answer.
+  static Result<std::unique_ptr<registry::Following>> open(
+      const Options& options, const std::string& topic, registry::Registry::OnEntry on_entry,
+      registry::Registry::OnCaughtUp on_caught_up, std::shared_ptr<std::atomic<std::uint64_t>> unreadable);
+  ~KafkaFollowing() override;
+
+  [[nodiscard]] bool at_end() const override;
+  [[nodiscard]] std::optional<Error> failure() const override;
+  /// How often it was begun anew. Any thread.
+  [[nodiscard]] std::size_t revived() const;
+  /// librdkafka's, for tests; until it is begun anew.
+  [[nodiscard]] rd_kafka_t* client() const;
+
+ private:
+  struct Follower;
+  explicit KafkaFollowing(std::shared_ptr<Follower> follower);
+  const std::shared_ptr<Follower> follower_;
+  std::thread thread_;
+};
+
+}  // namespace tidegate::kafka
