@@ -29,13 +29,15 @@ Routes status_routes(Process process, std::function<Status()> ready) {
   return routes;
 }
 
-Gateway::Gateway(Process process, Routes extra_routes)
-    : process_(process), memory_(std::make_shared<Budget>(process.settings.memory_budget)) {
+Gateway::Gateway(Process process, Routes extra_routes, std::shared_ptr<auth::KeyRing> keys)
+    : process_(process),
+      keys_(std::move(keys)),
+      memory_(std::make_shared<Budget>(process.settings.memory_budget)) {
   Routes routes = status_routes(process, [this] { return ready(); });
   routes.merge(extra_routes);
-  session::Parts parts{process.clock, process.metrics,
-                       [this](feed::Command command) { return post(std::move(command)); }, std::move(routes),
-                       memory_};
+  session::Parts parts{
+      process.clock,     process.metrics, [this](feed::Command command) { return post(std::move(command)); },
+      std::move(routes), memory_,         keys_};
   const config::Settings& settings = process.settings;
   edge_ = std::make_unique<session::Edge>(std::move(parts), settings.session, settings.hub, settings.auth,
                                           settings.policy);
@@ -51,6 +53,9 @@ bool Gateway::post(feed::Command command) {
 }
 
 Status Gateway::ready() const {
+  if (keys_) {
+    if (Status keys = keys_->ready(); !keys) return keys;
+  }
   const std::shared_lock lock(mutex_);
   return backend_ ? backend_->ready() : Status(Error{Fault::unavailable, waiting_});
 }

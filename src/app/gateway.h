@@ -8,6 +8,7 @@
 #include <string>
 
 #include "app/backend.h"
+#include "auth/key_ring.h"
 #include "session/edge.h"
 
 namespace tidegate::app {
@@ -21,7 +22,8 @@ Routes status_routes(Process process, std::function<Status()> ready);
 /// while the backend waits for its database or its log; a subscribe is answered `unavailable` until then.
 class Gateway {
  public:
-  Gateway(Process process, Routes extra_routes);
+  /// `keys`: null where nobody is verified.
+  Gateway(Process process, Routes extra_routes, std::shared_ptr<auth::KeyRing> keys);
   ~Gateway();
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;
@@ -43,6 +45,7 @@ class Gateway {
   [[nodiscard]] Status ready() const;
 
   Process process_;
+  const std::shared_ptr<auth::KeyRing> keys_;
   const std::shared_ptr<Budget> memory_;  // of this start's: what an earlier one left dies with its own
   mutable std::shared_mutex mutex_;
   std::shared_ptr<Backend> backend_;  // guarded by mutex_

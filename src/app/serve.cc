@@ -2,6 +2,7 @@
 
 #include "app/commands.h"
 #include "app/gateway.h"
+#include "app/keys.h"
 
 namespace tidegate::app {
 namespace {
@@ -19,8 +20,10 @@ Status run_gateway(Process process, const Routes& routes,
                    const std::function<void(std::uint16_t)>& on_listening) {
   config::Settings settings = process.settings;
   const Process within{settings, process.clock, process.metrics, process.logger, process.interrupts};
+  const auto keys = open_keys(within);  // one ring for all starts: its keys outlast them
+  if (!keys) return keys.error();
   for (bool again = false;; again = true) {
-    Gateway gateway(within, routes);
+    Gateway gateway(within, routes, *keys);
     if (Status listening = gateway.listen(); !listening) return listening;
     settings.session.port = gateway.port();  // a new start in this process is found at the same place
     if (on_listening) on_listening(gateway.port());

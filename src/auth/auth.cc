@@ -1,38 +1,19 @@
 #include "auth/auth.h"
 
 #include <fmt/format.h>
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 
 #include <algorithm>
-#include <array>
-#include <cmath>
-#include <cstdlib>
 
+#include "auth/checks.h"
 #include "auth/claims.h"
 #include "base/encoding.h"
 
 namespace tidegate::auth {
 namespace {
 
-constexpr std::size_t kSignatureBytes = 32;
-constexpr std::int64_t kTimeMax = std::int64_t{1} << 53;  // what every JSON reader holds exactly
 constexpr std::string_view kHeader = R"({"alg":"HS256","typ":"JWT"})";
 
-Error denied(std::string message) {
-  return {Fault::denied, "token: " + std::move(message)};
-}
-
-std::string hs256(std::string_view secret, std::string_view input) {
-  std::array<unsigned char, kSignatureBytes> out{};
-  unsigned int size = 0;
-  const auto* data = reinterpret_cast<const unsigned char*>(input.data());
-  const auto* done = HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()), data, input.size(),
-                          out.data(), &size);
-  if (done == nullptr || size != out.size()) std::abort();
-  return {reinterpret_cast<const char*>(out.data()), out.size()};
-}
+using Fault = std::optional<Refused>;
 
 // As everywhere between the dots of a token: base64url without padding.
 std::optional<std::string> decode_part(std::string_view part) {
@@ -53,98 +34,87 @@ std::optional<Parts> split(std::string_view token) {
                token.substr(0, second)};
 }
 
-// What the header may say: it is never asked which key or algorithm to use.
-Status check_header(std::string_view part) {
+// All of a header that is listened to. Keys that it brings along (`jwk`, `jku`, `x5c`, …) are not.
+struct Header {
+  Algorithm algorithm{};
+  std::optional<std::string> key_id;
+};
+
+Fault read_header(std::string_view part, Header& out) {
   const auto text = decode_part(part);
   const auto header = text ? parse_claims(*text) : std::nullopt;
-  if (!header) return denied("its header is not a base64url JSON object with distinct names");
+  if (!header) {
+    return refused(Refusal::malformed, "its header is not a base64url JSON object with distinct names");
+  }
+  if (header->contains("crit")) return refused(Refusal::malformed, "crit: no extension is understood");
   const auto* algorithm = header->if_contains("alg");
-  if (algorithm == nullptr || !algorithm->is_string() || algorithm->get_string() != "HS256") {
-    return denied("alg: must be HS256");
+  const auto known = algorithm != nullptr && algorithm->is_string() ? algorithm_named(algorithm->get_string())
+                                                                    : std::nullopt;
+  if (!known) return refused(Refusal::algorithm, "alg: missing, or none that is supported");
+  out.algorithm = *known;
+  if (const auto* id = header->if_contains("kid")) {
+    if (!id->is_string()) return refused(Refusal::malformed, "kid: must be a string");
+    out.key_id = std::string(id->get_string());
   }
-  if (header->contains("crit")) return denied("crit: no extension is understood");
-  return {};
-}
-
-Status check_signature(const Parts& parts, const Options& options) {
-  const auto signature = decode_part(parts.signature);
-  const std::string expected = hs256(options.hs256_secret, parts.signed_text);
-  if (!signature || signature->size() != expected.size() ||
-      CRYPTO_memcmp(signature->data(), expected.data(), expected.size()) != 0) {
-    return denied("the signature does not fit");
-  }
-  return {};
-}
-
-// A NumericDate (RFC 7519 section 2): seconds, perhaps with a fraction, which is dropped.
-std::optional<std::int64_t> read_time(const boost::json::value& value) {
-  const double seconds = value.is_number() ? value.to_number<double>() : -1;
-  if (!(seconds >= 0 && seconds <= static_cast<double>(kTimeMax))) return std::nullopt;
-  return static_cast<std::int64_t>(seconds);
-}
-
-// Both ends of the validity; gives `exp`.
-Result<std::int64_t> check_times(const boost::json::object& claims, const Options& options,
-                                 const Clock& clock) {
-  const std::int64_t now = unix_us(clock.wall()) / 1'000'000;
-  const std::int64_t leeway = options.leeway.count();
-  const auto* exp = claims.if_contains("exp");
-  if (exp == nullptr) return denied("exp: missing; a token must expire");
-  const auto expires = read_time(*exp);
-  if (!expires) return denied("exp: must be seconds since 1970");
-  if (now >= *expires + leeway) return denied("has expired");
-  if (const auto* nbf = claims.if_contains("nbf")) {
-    const auto begins = read_time(*nbf);
-    if (!begins) return denied("nbf: must be seconds since 1970");
-    if (now < *begins - leeway) return denied("is not valid yet (nbf)");
-  }
-  return *expires;
-}
-
-// Control characters have no place in a name, and NUL could not reach the database.
-bool plain(std::string_view text) {
-  return !text.empty() && std::none_of(text.begin(), text.end(), [](char c) { return c >= 0 && c < ' '; });
-}
-
-std::optional<std::string> read_name(const boost::json::object& claims, std::string_view name,
-                                     bool integer_too) {
-  const auto* value = claims.if_contains(name);
-  if (value == nullptr) return std::nullopt;
-  if (value->is_string() && plain(value->get_string())) return std::string(value->get_string());
-  if (integer_too && value->is_int64()) return std::to_string(value->get_int64());
-  if (integer_too && value->is_uint64()) return std::to_string(value->get_uint64());
   return std::nullopt;
 }
 
-Result<Principal> read_principal(const boost::json::object& claims, const Options& options,
-                                 const Clock& clock) {
-  const auto expires = check_times(claims, options, clock);
-  if (!expires) return expires.error();
-  const auto subject = read_name(claims, "sub", false);
-  if (!subject) return denied("sub: must be a string that is not empty and has no control characters");
-  const auto tenant = read_name(claims, options.tenant_claim, true);
-  if (!tenant) {
-    return denied(options.tenant_claim +
-                  ": must be an integer, or a string that is not empty and has no control characters");
+// Keys that may have signed it: those that permit its algorithm and have its `kid`, or have or name none.
+struct Candidates {
+  std::vector<const Key*> keys;
+  bool unknown = false;  // it names one that is not here
+};
+
+Candidates candidates_of(const KeySet& keys, const Header& header) {
+  Candidates out;
+  bool named = false;
+  bool names = false;
+  for (const Key& key : keys) {
+    const bool same = key.id() == header.key_id;
+    names = names || key.id().has_value();
+    named = named || (same && key.id());
+    if ((same || !key.id() || !header.key_id) && key.permits(header.algorithm)) out.keys.push_back(&key);
   }
-  return Principal{*subject, *tenant, *expires};
+  out.unknown = header.key_id && names && !named;
+  return out;
+}
+
+Fault check_signature(const Parts& parts, const KeySet& keys, const Header& header) {
+  const Candidates candidates = candidates_of(keys, header);
+  if (candidates.keys.size() > kTriesMax) {
+    return refused(Refusal::malformed,
+                   fmt::format("kid: needed, since more than {} keys may have signed it", kTriesMax));
+  }
+  const auto signature = decode_part(parts.signature);
+  const bool fits =
+      signature && std::any_of(candidates.keys.begin(), candidates.keys.end(), [&](const Key* key) {
+        return key->verifies(header.algorithm, parts.signed_text, *signature);
+      });
+  if (fits) return std::nullopt;
+  if (candidates.unknown) return refused(Refusal::unknown_key, "kid: its key is not known here");
+  if (candidates.keys.empty()) return refused(Refusal::algorithm, "alg: no key here permits it");
+  return refused(Refusal::signature, "the signature does not fit");
 }
 
 }  // namespace
 
-Result<Principal> verify(std::string_view token, const Options& options, const Clock& clock) {
-  // Whoever knows the key can sign: with an empty or short one that is everybody.
-  if (options.hs256_secret.size() < kSecretBytesMin)
-    return denied("no secret is configured to verify it with");
-  if (token.size() > kTokenBytesMax) return denied(fmt::format("longer than {} bytes", kTokenBytesMax));
+Verdict verify(std::string_view token, const KeySet& keys, const Options& options, const Clock& clock) {
+  if (keys.empty()) return {{}, refused(Refusal::no_keys, "there is no key to verify it with")};
+  if (token.size() > kTokenBytesMax) {
+    return {{}, refused(Refusal::malformed, fmt::format("longer than {} bytes", kTokenBytesMax))};
+  }
   const auto parts = split(token);
-  if (!parts) return denied("must be three parts with dots between them");
-  if (auto header = check_header(parts->header); !header) return header.error();
-  if (auto signature = check_signature(*parts, options); !signature) return signature.error();
+  if (!parts) return {{}, refused(Refusal::malformed, "must be three parts with dots between them")};
+  Header header;
+  if (auto fault = read_header(parts->header, header)) return {{}, *fault};
+  if (auto fault = check_signature(*parts, keys, header)) return {{}, *fault};
   const auto text = decode_part(parts->claims);
   const auto claims = text ? parse_claims(*text) : std::nullopt;
-  if (!claims) return denied("its claims are not a base64url JSON object with distinct names");
-  return read_principal(*claims, options, clock);
+  if (!claims) {
+    return {{},
+            refused(Refusal::malformed, "its claims are not a base64url JSON object with distinct names")};
+  }
+  return check_claims(*claims, options, clock);
 }
 
 std::string mint(const Principal& principal, const Options& options) {
@@ -158,7 +128,7 @@ std::string mint(const Principal& principal, const Options& options) {
   }
   claims += fmt::format(R"(,"exp":{}}})", principal.expires_unix_s);
   const std::string text = base64url_encode(kHeader) + "." + base64url_encode(claims);
-  return text + "." + base64url_encode(hs256(options.hs256_secret, text));
+  return text + "." + base64url_encode(hs256(options.secret, text));
 }
 
 }  // namespace tidegate::auth

@@ -6,19 +6,32 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "auth/key.h"
 #include "base/clock.h"
-#include "base/result.h"
 
 namespace tidegate::auth {
 
-inline constexpr std::size_t kSecretBytesMin = 32;
 inline constexpr std::size_t kTokenBytesMax = 8'192;
+/// A token without a `kid` is tried with so many keys, so that none costs a shard more than that.
+inline constexpr std::size_t kTriesMax = 4;
 
 struct Options {
   enum class Mode : std::uint8_t { none, jwt } mode = Mode::jwt;
-  std::string hs256_secret;             ///< at least kSecretBytesMin; with a shorter one nothing is verified
+  // Keys: any of these, or several.
+  std::string secret;                         ///< kSecretBytesMin or more
+  std::vector<std::string> public_key_files;  ///< PEM
+  std::string jwks;                           ///< a path, or a http:// or https:// URL
+  std::string jwks_ca_file;                   ///< for https; empty: the system's
+  std::chrono::seconds jwks_refresh{300};     ///< of a URL
+  /// Between two requests to a URL, whatever asks for them.
+  std::chrono::milliseconds jwks_cooldown{10'000};
+  // Claims.
   std::string tenant_claim = "tenant";  ///< a string or an integer claim
+  std::vector<std::string> issuers;     ///< `iss` must be one of them; empty: any or none
+  std::vector<std::string> audiences;   ///< `aud` must hold one of them; empty: any or none
+  std::vector<std::string> required;    ///< claims that must be there besides `exp`, `sub` and the tenant's
   std::chrono::seconds leeway{30};
 };
 
@@ -29,12 +42,37 @@ struct Principal {
   std::int64_t expires_unix_s = 0;  ///< 0: never
 };
 
-/// Verifies an HS256 JSON Web Token (RFC 7515, 7519): the algorithm comes from the key, never from the token;
-/// `exp` is required, `nbf` honoured, `sub` and the tenant claim required, no name may stand twice. `denied`
-/// says what is wrong, without the token's text. Any thread.
-Result<Principal> verify(std::string_view token, const Options& options, const Clock& clock);
+/// Why a token was refused, for metrics.
+enum class Refusal : std::uint8_t {
+  malformed,
+  algorithm,
+  unknown_key,
+  signature,
+  expired,
+  not_yet_valid,
+  claim,
+  no_keys
+};
+inline constexpr std::size_t kRefusals = 8;
 
-/// Mints a development token: `tidegate token`. `expires_unix_s` is written as it is; the tenant as a string.
+struct Refused {
+  Refusal reason = Refusal::malformed;
+  std::string message;  ///< names what is wrong; never a byte of the token, a key or a secret
+};
+
+/// A principal, or why there is none.
+struct Verdict {
+  std::optional<Principal> principal;
+  Refused refused;
+};
+
+/// Verifies a JSON Web Token (RFC 7515, 7519). Which algorithms count is the keys' affair, `alg` and `kid`
+/// only choose among them. `exp` is required, `nbf` honoured, `sub` and the tenant claim required, `iss`,
+/// `aud` and others as the options say; no name may stand twice, no extension is understood. Any thread.
+Verdict verify(std::string_view token, const KeySet& keys, const Options& options, const Clock& clock);
+
+/// Mints a development token (HS256): `tidegate token`. `expires_unix_s` is written as it is; the tenant as a
+/// string.
 std::string mint(const Principal& principal, const Options& options);
 
 }  // namespace tidegate::auth

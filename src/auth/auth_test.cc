@@ -1,5 +1,7 @@
 // Tokens. Invariants:
-// 1. only a token signed with our key by HS256, within its time, with subject and tenant, is accepted;
+// 1. only a token signed with one of our keys by an algorithm that this key permits, within its time, with
+// the
+//    claims that are wanted, is accepted;
 // 2. a refusal says what is wrong and never repeats the token;
 // 3. no bytes crash the verifier.
 
@@ -32,13 +34,13 @@ class StoppedClock final : public Clock {
 
 Options options() {
   Options out;
-  out.hs256_secret = "0123456789abcdef0123456789abcdef";
+  out.secret = "0123456789abcdef0123456789abcdef";
   return out;
 }
 
 // Signs anything, also what we would never mint.
-std::string sign(std::string_view header, std::string_view claims,
-                 std::string_view secret = options().hs256_secret, const EVP_MD* digest = EVP_sha256()) {
+std::string sign(std::string_view header, std::string_view claims, std::string_view secret = options().secret,
+                 const EVP_MD* digest = EVP_sha256()) {
   const std::string text = base64url_encode(header) + "." + base64url_encode(claims);
   unsigned char mac[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
@@ -47,8 +49,22 @@ std::string sign(std::string_view header, std::string_view claims,
   return text + "." + base64url_encode({reinterpret_cast<const char*>(mac), size});
 }
 
+KeySet keys_of(const Options& with) {
+  KeySet keys;
+  if (auto key = Key::of_secret(with.secret)) keys.push_back(std::move(*key));
+  return keys;
+}
+
 Result<Principal> check(std::string_view token, std::int64_t now = kNow, const Options& with = options()) {
-  return verify(token, with, StoppedClock(now));
+  Verdict verdict = verify(token, keys_of(with), with, StoppedClock(now));
+  if (verdict.principal) return std::move(*verdict.principal);
+  return Error{Fault::denied, std::move(verdict.refused.message)};
+}
+
+Refusal reason(std::string_view token, const Options& with = options(), std::int64_t now = kNow) {
+  const Verdict verdict = verify(token, keys_of(with), with, StoppedClock(now));
+  EXPECT_FALSE(verdict.principal);
+  return verdict.refused.reason;
 }
 
 void expect_denied(std::string_view token, std::string_view message, std::int64_t now = kNow) {
@@ -107,7 +123,7 @@ TEST(Token, TenantClaimHasTheConfiguredNameAndMayBeAnInteger) {
 // after it.
 TEST(Token, OfTheRfcHasARightSignature) {
   Options with;
-  with.hs256_secret = *base64url_decode(
+  with.secret = *base64url_decode(
       "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow");
   const auto result = check(
       "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9."
@@ -125,7 +141,7 @@ TEST(Token, AlgorithmComesFromTheKey) {
   for (const char* header : {"{}", R"({"alg":null})", R"({"alg":["HS256"]})"})
     expect_denied(sign(header, kClaims), "alg");
   expect_denied(base64url_encode(R"({"alg":"none"})") + "." + base64url_encode(kClaims) + ".", "alg");
-  expect_denied(sign(kHeader, kClaims, options().hs256_secret, EVP_sha512()), "signature");
+  expect_denied(sign(kHeader, kClaims, options().secret, EVP_sha512()), "signature");
 }
 
 TEST(Token, WithACriticalExtensionIsRefused) {
@@ -206,13 +222,103 @@ TEST(Token, AboveEightKilobytesIsRefusedAndBelowNot) {
   expect_denied(padded(6'200), "longer than 8192");
 }
 
+TEST(Token, NeedsTheIssuerThatIsConfigured) {
+  Options with = options();
+  with.issuers = {"https://a", "https://b"};
+  const auto checked = [&](const std::string& iss) {
+    return check(sign(kHeader, R"({"sub":"a","tenant":"t","exp":1800000000)" + iss + "}"), kNow, with);
+  };
+  EXPECT_TRUE(checked(R"(,"iss":"https://b")").ok());
+  for (const char* iss : {"", R"(,"iss":"https://c")", R"(,"iss":null)", R"(,"iss":["https://a"])",
+                          R"(,"iss":"https://a/")", R"(,"iss":"")"}) {
+    const auto refused = checked(iss);
+    ASSERT_FALSE(refused.ok()) << iss;
+    EXPECT_EQ(refused.error().message.substr(0, 11), "token: iss:") << iss;
+    EXPECT_EQ(refused.error().message.find("https"), std::string::npos);
+  }
+}
+
+TEST(Token, NeedsAnAudienceThatIsConfiguredAloneOrAmongOthers) {
+  Options with = options();
+  with.audiences = {"tidegate", "gate"};
+  const auto checked = [&](const std::string& aud) {
+    return check(sign(kHeader, R"({"sub":"a","tenant":"t","exp":1800000000)" + aud + "}"), kNow, with);
+  };
+  for (const char* aud : {R"(,"aud":"tidegate")", R"(,"aud":["x","gate"])", R"(,"aud":[7,"tidegate"])"}) {
+    EXPECT_TRUE(checked(aud).ok()) << aud;
+  }
+  for (const char* aud : {"", R"(,"aud":"other")", R"(,"aud":["other"])", R"(,"aud":[])", R"(,"aud":{"a":1})",
+                          R"(,"aud":[["gate"]])", R"(,"aud":"tidegate gate")"}) {
+    const auto refused = checked(aud);
+    ASSERT_FALSE(refused.ok()) << aud;
+    EXPECT_EQ(refused.error().message.substr(0, 11), "token: aud:") << aud;
+  }
+}
+
+TEST(Token, NeedsTheClaimsThatAreRequired) {
+  Options with = options();
+  with.required = {"jti", "scope"};
+  const auto checked = [&](const std::string& more) {
+    return check(sign(kHeader, R"({"sub":"a","tenant":"t","exp":1800000000)" + more + "}"), kNow, with);
+  };
+  EXPECT_TRUE(checked(R"(,"jti":"1","scope":["a"])").ok());
+  const auto refused = checked(R"(,"jti":"1")");
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().message, "token: scope: missing (--auth-require)");
+  EXPECT_FALSE(checked(R"(,"jti":null,"scope":"")").ok());
+}
+
+TEST(Token, RefusedHasAReasonForTheMetrics) {
+  EXPECT_EQ(reason("a.b"), Refusal::malformed);
+  EXPECT_EQ(reason(sign(R"({"alg":"none"})", kClaims)), Refusal::algorithm);
+  EXPECT_EQ(reason(sign(R"({"alg":"RS256"})", kClaims)), Refusal::algorithm);
+  EXPECT_EQ(reason(sign(kHeader, kClaims, "another secret, of 32 bytes too..")), Refusal::signature);
+  EXPECT_EQ(reason(sign(kHeader, kClaims), options(), 1'800'000'000), Refusal::expired);
+  EXPECT_EQ(reason(sign(kHeader, R"({"nbf":1700009000,"exp":1800000000})")), Refusal::not_yet_valid);
+  EXPECT_EQ(reason(sign(kHeader, R"({"sub":"a","exp":1800000000})")), Refusal::claim);
+  EXPECT_EQ(reason(sign(kHeader, kClaims), {}), Refusal::no_keys);
+}
+
+TEST(Token, WithoutAKeyIdIsTriedWithFourKeysAndNoMore) {
+  KeySet keys;
+  for (char c = 'a'; c < 'e'; ++c) keys.push_back(*Key::of_secret(std::string(32, c)));
+  const StoppedClock clock(kNow);
+  EXPECT_TRUE(verify(sign(kHeader, kClaims, std::string(32, 'd')), keys, {}, clock).principal);
+  keys.push_back(*Key::of_secret(std::string(32, 'e')));
+  keys.back().name("e");
+  const Verdict unnamed = verify(sign(kHeader, kClaims, std::string(32, 'd')), keys, {}, clock);
+  EXPECT_EQ(unnamed.refused.reason, Refusal::malformed);
+  EXPECT_NE(unnamed.refused.message.find("kid: needed"), std::string::npos);
+}
+
+TEST(Token, WithAKeyIdIsVerifiedWithThatKeyAlone) {
+  KeySet keys{*Key::of_secret(std::string(32, 'a')), *Key::of_secret(std::string(32, 'b'))};
+  keys[0].name("a");
+  keys[1].name("b");
+  const StoppedClock clock(kNow);
+  const auto header = [](const std::string& id) { return R"({"alg":"HS256","kid":")" + id + "\"}"; };
+  EXPECT_TRUE(verify(sign(header("b"), kClaims, std::string(32, 'b')), keys, {}, clock).principal);
+  const auto refusal = [&](const std::string& id, char secret) {
+    const Verdict verdict = verify(sign(header(id), kClaims, std::string(32, secret)), keys, {}, clock);
+    EXPECT_FALSE(verdict.principal);
+    return verdict.refused.reason;
+  };
+  EXPECT_EQ(refusal("a", 'b'), Refusal::signature);
+  EXPECT_EQ(refusal("c", 'b'), Refusal::unknown_key);
+  EXPECT_EQ(refusal("", 'b'), Refusal::unknown_key);
+  EXPECT_EQ(verify(sign(R"({"alg":"HS384","kid":"a"})", kClaims), keys, {}, clock).refused.reason,
+            Refusal::algorithm);
+  EXPECT_EQ(verify(sign(R"({"alg":"HS256","kid":7})", kClaims), keys, {}, clock).refused.reason,
+            Refusal::malformed);
+}
+
 TEST(Token, IsNeverVerifiedWithAShortSecret) {
   for (const std::string secret : {"", "0123456789abcdef0123456789abcde"}) {
     Options with;
-    with.hs256_secret = secret;
+    with.secret = secret;
     const auto result = check(sign(kHeader, kClaims, secret), kNow, with);
     ASSERT_FALSE(result.ok());
-    EXPECT_NE(result.error().message.find("no secret"), std::string::npos);
+    EXPECT_NE(result.error().message.find("no key"), std::string::npos);
   }
 }
 

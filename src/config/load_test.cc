@@ -264,7 +264,7 @@ TEST(Auth, WithoutTokensNothingIsReachableFromOutside) {
 TEST(Auth, WithTokensNeedsASecretOf32Bytes) {
   bad({"serve", "--database", kPostgres},
       {"--auth jwt:", "--auth-secret-file", "openssl rand", "--auth none"});
-  EXPECT_EQ(good({"serve", "--database", kPostgres}, {{"TIDEGATE_AUTH_SECRET", kSecret}}).auth.hs256_secret,
+  EXPECT_EQ(good({"serve", "--database", kPostgres}, {{"TIDEGATE_AUTH_SECRET", kSecret}}).auth.secret,
             kSecret);
   const std::string message =
       bad({"serve", "--database", kPostgres}, {"TIDEGATE_AUTH_SECRET:", "at least 32"},
@@ -272,9 +272,85 @@ TEST(Auth, WithTokensNeedsASecretOf32Bytes) {
   EXPECT_EQ(message.find("hunter2"), std::string::npos);
 }
 
+TEST(Auth, NoneWarnsAndListensBeyondLoopbackOnlyWhenToldTwice) {
+  EXPECT_NE(testing::PrintToString(good(open({})).warnings).find("nobody is verified"), std::string::npos);
+  bad(open({"--listen", ":1"}), {"--listen:", "--auth-none-beyond-loopback"});
+  const Settings beyond = good(open({"--listen", ":1", "--auth-none-beyond-loopback"}));
+  EXPECT_TRUE(beyond.policy.open);
+  EXPECT_EQ(beyond.session.address, "0.0.0.0");
+  EXPECT_NE(testing::PrintToString(beyond.warnings).find("nobody is verified"), std::string::npos);
+  // The second word alone opens nothing.
+  EXPECT_FALSE(good({"serve", "--database", kPostgres, "--auth-secret", kSecret, "--listen", ":1",
+                     "--auth-none-beyond-loopback"})
+                   .policy.open);
+}
+
+TEST(Auth, KeysOfSeveralPlacesAreTakenTogether) {
+  const Settings settings = good({"serve",
+                                  "--database",
+                                  kPostgres,
+                                  "--auth-secret",
+                                  kSecret,
+                                  "--auth-public-key-file",
+                                  "a.pem,b.pem",
+                                  "--auth-jwks",
+                                  "https://issuer/jwks",
+                                  "--auth-jwks-refresh-s",
+                                  "60",
+                                  "--auth-jwks-cooldown-ms",
+                                  "5000",
+                                  "--auth-jwks-ca-file",
+                                  "ca.pem",
+                                  "--auth-issuer",
+                                  "https://issuer",
+                                  "--auth-audience",
+                                  "me,us",
+                                  "--auth-require",
+                                  "jti",
+                                  "--auth-query-parameter",
+                                  "access_token"});
+  EXPECT_EQ(settings.auth.public_key_files, (Words{"a.pem", "b.pem"}));
+  EXPECT_EQ(settings.auth.jwks, "https://issuer/jwks");
+  EXPECT_EQ(settings.auth.jwks_refresh.count(), 60);
+  EXPECT_EQ(settings.auth.jwks_cooldown.count(), 5'000);
+  EXPECT_EQ(settings.auth.jwks_ca_file, "ca.pem");
+  EXPECT_EQ(settings.auth.audiences, (Words{"me", "us"}));
+  EXPECT_EQ(settings.auth.required, (Words{"jti"}));
+  EXPECT_EQ(settings.session.token_parameter, "access_token");
+}
+
+TEST(Auth, KeysThatMakeNoSenseAreRefused) {
+  const auto serve = [](Words more) {
+    Words words{"serve", "--database", kPostgres};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  };
+  bad(serve({"--auth-jwks", "ftp://issuer/jwks"}), {"--auth-jwks:", "https://"});
+  bad(serve({"--auth-jwks", "set.json", "--auth-jwks-ca-file", "ca.pem"}), {"--auth-jwks-ca-file:", "https"});
+  bad(serve({"--auth-jwks", "set.json", "--auth-query-parameter", "a&b"}),
+      {"--auth-query-parameter:", "letters"});
+  const std::string pem = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA\n-----END PUBLIC KEY-----";
+  const std::string message =
+      bad(serve({}), {"TIDEGATE_AUTH_SECRET:", "--auth-public-key-file"}, {{"TIDEGATE_AUTH_SECRET", pem}});
+  EXPECT_EQ(message.find("MCow"), std::string::npos);
+}
+
+TEST(Auth, WhatIsRiskyIsWarnedOf) {
+  const auto warnings = [](Words more) {
+    Words words{"serve", "--database", kPostgres};
+    words.insert(words.end(), more.begin(), more.end());
+    return testing::PrintToString(good(words).warnings);
+  };
+  const std::string plain = warnings({"--auth-jwks", "http://issuer/jwks"});
+  EXPECT_NE(plain.find("keys come over http"), std::string::npos) << plain;
+  EXPECT_NE(plain.find("auth-audience: not set"), std::string::npos) << plain;
+  EXPECT_EQ(warnings({"--auth-jwks", "https://issuer/jwks", "--auth-audience", "me"}), "{}");
+  EXPECT_NE(warnings({"--auth", "none", "--auth-jwks", "set.json"}).find("not used"), std::string::npos);
+}
+
 TEST_F(ConfigFile, ASecretMayBeAFile) {
   const std::string path = write("secret", std::string(kSecret) + "\n");
-  EXPECT_EQ(good({"serve", "--database", kPostgres, "--auth-secret-file", path}).auth.hs256_secret, kSecret);
+  EXPECT_EQ(good({"serve", "--database", kPostgres, "--auth-secret-file", path}).auth.secret, kSecret);
   bad({"serve", "--database", kPostgres, "--auth-secret-file", path + "x"},
       {"--auth-secret-file:", "cannot be read"});
   bad({"serve", "--database", kPostgres, "--auth-secret-file", write("short", "abc\n")},

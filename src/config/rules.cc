@@ -49,7 +49,7 @@ Status read_database(const GivenSettings& given, Settings& settings) {
 }
 
 Status read_secret(const GivenSettings& given, Settings& settings) {
-  std::string& secret = settings.auth.hs256_secret;
+  std::string& secret = settings.auth.secret;
   if (!settings.auth_secret_file.empty()) {
     if (!secret.empty())
       return fault_of(given, "auth-secret", "given as well as auth-secret-file; one of them is enough");
@@ -63,23 +63,64 @@ Status read_secret(const GivenSettings& given, Settings& settings) {
     while (!secret.empty() && (secret.back() == '\n' || secret.back() == '\r')) secret.pop_back();
   }
   const bool set = given.contains("auth-secret") || given.contains("auth-secret-file");
-  if (set && settings.auth.mode == auth::Options::Mode::jwt && secret.size() < auth::kSecretBytesMin) {
-    const std::string_view name = settings.auth_secret_file.empty() ? "auth-secret" : "auth-secret-file";
-    return fault_of(
-        given, name,
-        fmt::format("the secret has {} bytes; at least {} are needed: type `openssl rand -hex 32`",
-                    secret.size(), auth::kSecretBytesMin));
+  if (!set || settings.auth.mode != auth::Options::Mode::jwt) return {};
+  const auto key = auth::Key::of_secret(secret);
+  if (key) return {};
+  return fault_of(given, settings.auth_secret_file.empty() ? "auth-secret" : "auth-secret-file",
+                  key.error().message);
+}
+
+// What tokens are verified with. Files but the secret's are read later, where they are also followed.
+Status check_keys(const GivenSettings& given, Settings& settings) {
+  const auth::Options& auth = settings.auth;
+  if (auth.secret.empty() && auth.public_key_files.empty() && auth.jwks.empty()) {
+    return fault(
+        "--auth jwt: needs keys to verify tokens with: `--auth-jwks URL-or-file`, `--auth-public-key-file "
+        "FILE`, or "
+        "the secret that they are signed with: type `openssl rand -hex 32 > secret`, and then "
+        "`--auth-secret-file "
+        "secret`; or `--auth none`, which shows every published table to everybody, on loopback only");
+  }
+  const bool plain = auth.jwks.starts_with("http://");
+  const bool url = plain || auth.jwks.starts_with("https://");
+  if (!url && auth.jwks.find("://") != std::string::npos) {
+    return fault_of(given, "auth-jwks", "a URL must begin with https:// or http://");
+  }
+  if (!auth.jwks_ca_file.empty() && (plain || !url)) {
+    return fault_of(given, "auth-jwks-ca-file", "means nothing without an https:// URL in auth-jwks");
+  }
+  if (plain) {
+    settings.warnings.emplace_back(
+        "auth-jwks: keys come over http; whoever can change them on their way can sign tokens: rather https");
+  }
+  if (url && auth.audiences.empty()) {
+    settings.warnings.emplace_back(
+        "auth-audience: not set; a token that the issuer made for any other service is accepted here, too");
+  }
+  if (!settings.session.token_parameter.empty()) {
+    settings.warnings.emplace_back(
+        "auth-query-parameter: tokens in URLs end up in the logs of proxies and browsers; keep them "
+        "short-lived");
   }
   return {};
 }
 
-Status need_secret(const Settings& settings) {
-  if (settings.auth.mode != auth::Options::Mode::jwt || !settings.auth.hs256_secret.empty()) return {};
-  return fault(
-      "--auth jwt: needs the secret that tokens are signed with: type `openssl rand -hex 32 > secret`, and "
-      "then "
-      "`--auth-secret-file secret`; or `--auth none`, which shows every published table to everybody, on "
-      "loopback only");
+// Nobody is verified: on loopback with a warning, elsewhere only where that was asked for as such.
+Status check_open(const GivenSettings& given, Settings& settings) {
+  settings.policy.open = true;
+  settings.warnings.emplace_back(
+      "--auth none: nobody is verified; whoever reaches this address sees every published table");
+  const bool keys =
+      !settings.auth.secret.empty() || !settings.auth.public_key_files.empty() || !settings.auth.jwks.empty();
+  if (keys) settings.warnings.emplace_back("--auth none: the keys that are set are not used");
+  if (is_loopback(settings.session.address) || settings.auth_none_beyond_loopback) return {};
+  return fault_of(
+      given, "listen",
+      fmt::format(
+          "{} can be reached from other machines, and --auth none would show every published table to them: "
+          "type `--listen 127.0.0.1:{}`, or give keys (--auth-jwks, --auth-secret-file), or say "
+          "--auth-none-beyond-loopback as well",
+          settings.session.address, settings.session.port));
 }
 
 void fill_address(Settings& settings, std::string_view address) {
@@ -117,15 +158,8 @@ Status gateway(const GivenSettings& given, Settings& settings) {
         "--unsafe-lsn-fence: snapshots lose changes on purpose; never outside of a test");
   }
   fill_address(settings, "127.0.0.1");
-  if (settings.auth.mode == auth::Options::Mode::jwt) return need_secret(settings);
-  settings.policy.open = true;
-  if (is_loopback(settings.session.address)) return {};
-  return fault_of(
-      given, "listen",
-      fmt::format(
-          "{} can be reached from other machines, and --auth none would show every published table to "
-          "them: type `--listen 127.0.0.1:{}`, or give an --auth-secret-file",
-          settings.session.address, settings.session.port));
+  if (settings.auth.mode == auth::Options::Mode::none) return check_open(given, settings);
+  return check_keys(given, settings);
 }
 
 Status serve(const GivenSettings& given, Settings& settings) {
@@ -170,7 +204,7 @@ Status setup(const GivenSettings& given, const Settings& settings) {
 }
 
 Status token(const Settings& settings) {
-  if (settings.auth.hs256_secret.empty()) {
+  if (settings.auth.secret.empty()) {
     return fault("--auth-secret-file: token needs the gateways' secret: type `--auth-secret-file FILE`");
   }
   if (settings.token.subject.empty()) return fault("--subject: missing: type whom the token is for");

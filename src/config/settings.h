@@ -75,6 +75,7 @@ struct Settings {
   matcher::Options matcher;
   auth::Options auth;
   std::string auth_secret_file;
+  bool auth_none_beyond_loopback = false;  ///< the second word that `--auth none` needs for that
   policy::Options policy;
   Setup setup;
   Token token;

@@ -173,17 +173,18 @@ Setting listen() {
 }
 
 Setting auth_mode() {
-  return {
-      .name = "auth",
-      .help = "`jwt`: clients show a token. `none`: everybody sees every published table; on loopback only.",
-      .fallback = "jwt; demo: none",
-      .fit = "must be jwt or none",
-      .commands = kGateway,
-      .store = [](Settings& settings, const Values& values) {
-        const bool none = values.front() == "none";
-        settings.auth.mode = none ? auth::Options::Mode::none : auth::Options::Mode::jwt;
-        return none || values.front() == "jwt";
-      }};
+  return {.name = "auth",
+          .help =
+              "`jwt`: clients show a token. `none`: everybody sees every published table; on loopback only, "
+              "unless --auth-none-beyond-loopback is given too.",
+          .fallback = "jwt; demo: none",
+          .fit = "must be jwt or none",
+          .commands = kGateway,
+          .store = [](Settings& settings, const Values& values) {
+            const bool none = values.front() == "none";
+            settings.auth.mode = none ? auth::Options::Mode::none : auth::Options::Mode::jwt;
+            return none || values.front() == "jwt";
+          }};
 }
 
 Setting properties() {
@@ -242,23 +243,81 @@ Section data() {
        properties()}};
 }
 
-Section access() {
-  auto secret_file = text("auth-secret-file", kGateway | kToken,
-                          "A file with the secret that tokens (HS256) are signed with, 32 bytes or more. A "
-                          "newline at its end is dropped.",
-                          [](auto& s) -> auto& { return s.auth_secret_file; });
+Setting token_parameter() {
+  auto setting =
+      text("auth-query-parameter", kGateway,
+           "The name of a query parameter of the URL that may hold the token, too. None named: none may; a "
+           "URL gets into logs.",
+           [](auto& s) -> auto& { return s.session.token_parameter; });
+  setting.fit = "must be letters, digits, `-` and `_`";
+  setting.store = [](Settings& settings, const Values& values) {
+    settings.session.token_parameter = values.front();
+    return std::all_of(values.front().begin(), values.front().end(), [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+             c == '_';
+    });
+  };
+  return setting;
+}
+
+std::vector<Setting> keys() {
   return {
-      "Who may see what",
-      {auth_mode(), secret_file,
-       secret(text("auth-secret", kGateway | kToken,
-                   "The secret itself. As a flag every user of the machine can see it: rather name a file.",
-                   [](auto& s) -> auto& { return s.auth.hs256_secret; })),
-       text("auth-tenant-claim", kGateway | kToken, "The claim that names the tenant.",
-            [](auto& s) -> auto& { return s.auth.tenant_claim; }),
-       duration("auth-leeway-s", kGateway, "How far clocks may be apart, in seconds.", {0, 3'600},
-                [](auto& s) -> auto& { return s.auth.leeway; }),
-       list("origin", kGateway, "Origins that browsers may come from. None named: all.",
-            [](auto& s) -> auto& { return s.session.origins; })}};
+      text("auth-secret-file", kGateway | kToken,
+           "A file with the secret that tokens are signed with: 32 bytes or more for HS256, 48 for HS384, 64 "
+           "for "
+           "HS512. A newline at its end is dropped. Read at the start.",
+           [](auto& s) -> auto& { return s.auth_secret_file; }),
+      secret(text("auth-secret", kGateway | kToken,
+                  "The secret itself. As a flag every user of the machine can see it: rather name a file.",
+                  [](auto& s) -> auto& { return s.auth.secret; })),
+      list("auth-public-key-file", kGateway,
+           "PEM files with public keys or certificates: RSA (RS256 to PS512), P-256 (ES256), P-384 (ES384), "
+           "Ed25519 (EdDSA). Read again within a second of a change.",
+           [](auto& s) -> auto& { return s.auth.public_key_files; }),
+      text(
+          "auth-jwks", kGateway,
+          "A JWK Set: a file, read again within a second of a change, or an http:// or https:// URL. Several "
+          "places of keys may be given; a token needs one key of any.",
+          [](auto& s) -> auto& { return s.auth.jwks; }),
+      duration("auth-jwks-refresh-s", kGateway, "How often the URL is fetched again, in seconds.",
+               {1, 86'400}, [](auto& s) -> auto& { return s.auth.jwks_refresh; }),
+      duration(
+          "auth-jwks-cooldown-ms", kGateway,
+          "Between two fetches of the URL in any case, in ms: a token with an unknown `kid` asks for one, a "
+          "failed one is repeated.",
+          {100, 3'600'000}, [](auto& s) -> auto& { return s.auth.jwks_cooldown; }),
+      text("auth-jwks-ca-file", kGateway,
+           "Certificates (PEM) that vouch for the https:// URL's server. None named: the system's.",
+           [](auto& s) -> auto& { return s.auth.jwks_ca_file; })};
+}
+
+std::vector<Setting> claims() {
+  return {text("auth-tenant-claim", kGateway | kToken, "The claim that names the tenant.",
+               [](auto& s) -> auto& { return s.auth.tenant_claim; }),
+          list("auth-issuer", kGateway, "A token's `iss` must be one of these. None named: any.",
+               [](auto& s) -> auto& { return s.auth.issuers; }),
+          list("auth-audience", kGateway,
+               "A token's `aud`, a string or an array, must hold one of these. None named: any.",
+               [](auto& s) -> auto& { return s.auth.audiences; }),
+          list("auth-require", kGateway,
+               "Claims that must be there, besides `exp`, `sub` and the tenant's, which always must.",
+               [](auto& s) -> auto& { return s.auth.required; }),
+          duration("auth-leeway-s", kGateway, "How far clocks may be apart, in seconds.", {0, 3'600},
+                   [](auto& s) -> auto& { return s.auth.leeway; })};
+}
+
+Section access() {
+  Section out{"Who may see what", {auth_mode()}};
+  out.settings.push_back(
+      toggle("auth-none-beyond-loopback", kGateway,
+             "With `--auth none`: other machines may connect as well, and see every published table.",
+             [](auto& s) -> auto& { return s.auth_none_beyond_loopback; }));
+  for (Setting& setting : keys()) out.settings.push_back(std::move(setting));
+  for (Setting& setting : claims()) out.settings.push_back(std::move(setting));
+  out.settings.push_back(token_parameter());
+  out.settings.push_back(list("origin", kGateway, "Origins that browsers may come from. None named: all.",
+                              [](auto& s) -> auto& { return s.session.origins; }));
+  return out;
 }
 
 Section connections() {

@@ -5,7 +5,7 @@
 #include <optional>
 #include <utility>
 
-#include "auth/auth.h"
+#include "auth/verifier.h"
 #include "policy/policy.h"
 #include "session/edge.h"
 #include "session/options.h"
@@ -18,17 +18,17 @@ struct Context {
   Context(Parts given, Options settings, auth::Options tokens, policy::Options rules)
       : parts(std::move(given)),
         options(std::move(settings)),
-        auth(std::move(tokens)),
+        verifier(std::move(tokens), parts.keys, parts.clock, parts.metrics),
         policy(std::move(rules)),
         probe(parts.metrics) {}
 
   [[nodiscard]] bool verifies() const {
-    return !options.pass_through && auth.mode == tidegate::auth::Options::Mode::jwt;
+    return !options.pass_through && verifier.options().mode == auth::Options::Mode::jwt;
   }
 
   Parts parts;
   const Options options;
-  const tidegate::auth::Options auth;
+  const auth::Verifier verifier;
   const tidegate::policy::Options policy;
   Probe probe;
   std::atomic<std::size_t> sockets{0};     ///< open, of every kind

@@ -65,7 +65,8 @@ void Conversation::on_text(std::string_view text) {
 
 bool Conversation::expired(Wall now) {
   if (!caller_.principal || caller_.principal->expires_unix_s == 0) return false;
-  const Wall end{std::chrono::seconds(caller_.principal->expires_unix_s) + context_.auth.leeway};
+  const Wall end{std::chrono::seconds(caller_.principal->expires_unix_s) +
+                 context_.verifier.options().leeway};
   if (now < end) return false;
   caller_.principal->expires_unix_s = 0;
   hub_.send_error(session_, ErrorCode::token_expired,
@@ -90,7 +91,7 @@ void Conversation::on(const protocol::Auth& message) {
     hub_.send_error(session_, ErrorCode::bad_op, "'auth': this server verifies no tokens");
     return;
   }
-  auto principal = auth::verify(message.token, context_.auth, context_.parts.clock);
+  auto principal = context_.verifier.verify(message.token);
   if (!principal) {
     hub_.send_error(session_, ErrorCode::unauthorized, principal.error().message);
     return;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "auth/auth.h"
+#include "auth/key_ring.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "feed/events.h"
@@ -45,6 +46,8 @@ struct Parts {
   std::map<std::string, HttpHandler> routes;
   /// What the process may hold for its clients; null: nobody counts.
   std::shared_ptr<Budget> memory = nullptr;
+  /// What tokens are verified with; null: every token is refused.
+  std::shared_ptr<auth::KeyRing> keys = nullptr;
 };
 
 /// The network edge: a listening socket, an io_context, a hub and a thread per shard. Threads are its own.

@@ -8,7 +8,7 @@ class HandshakeTest : public EdgeTest {
   void managed(auth::Options::Mode mode) {
     options.pass_through = false;
     auth.mode = mode;
-    auth.hs256_secret = std::string(32, 's');
+    auth.secret = std::string(32, 's');
     policy.open = mode == auth::Options::Mode::none;
   }
   std::string token(const std::string& tenant = "acme", std::int64_t seconds = 3'600) const {
@@ -66,6 +66,25 @@ TEST_F(HandshakeTest, ATokenIsTakenFromEitherPlace) {
   EXPECT_EQ(Listener(loop, with_header).opened(), "");
 }
 
+TEST_F(HandshakeTest, AQueryParameterIsListenedToOnlyWhereItsNameIsSwitchedOn) {
+  managed(auth::Options::Mode::jwt);
+  options.token_parameter = "access_token";
+  start();
+  auto named = settings();
+  named.target = "/?access_token=" + token();
+  EXPECT_TRUE(Listener(loop, named).opened());
+  named.target = "/?token=" + token();
+  EXPECT_EQ(refused(named).http_status, 401);
+}
+
+TEST_F(HandshakeTest, WithoutASwitchNoQueryParameterIsListenedTo) {
+  managed(auth::Options::Mode::jwt);
+  start();
+  auto named = settings();
+  named.target = "/?access_token=" + token() + "&token=" + token() + "&=" + token();
+  EXPECT_EQ(refused(named).http_status, 401);
+}
+
 TEST_F(HandshakeTest, WithoutAValidTokenThereIsNoUpgrade) {
   managed(auth::Options::Mode::jwt);
   start();
@@ -75,6 +94,8 @@ TEST_F(HandshakeTest, WithoutAValidTokenThereIsNoUpgrade) {
   EXPECT_EQ(refused(settings({"bearer." + token("acme", -3'600)})).http_status, 401);
   EXPECT_EQ(refused(settings({"json", "bearer.nonsense"})).http_status, 401);
   wait_metric(R"(tidegate_connections_rejected_total{reason="unauthorized"})", 3);
+  EXPECT_EQ(metric(R"(tidegate_auth_tokens_refused_total{reason="expired"})"), 1);
+  EXPECT_EQ(metric(R"(tidegate_auth_tokens_refused_total{reason="malformed"})"), 1);
 }
 
 TEST_F(HandshakeTest, WithAuthNoneAndInPassThroughNobodyIsVerified) {

@@ -36,7 +36,7 @@ std::vector<std::string_view> split(std::string_view list) {
 
 }  // namespace
 
-Opening read_opening(std::string_view offered, std::string_view authorization) {
+Opening read_opening(std::string_view offered, std::string_view authorization, std::string_view parameter) {
   Opening opening;
   const auto names = split(offered);
   const auto bearer =
@@ -57,8 +57,25 @@ Opening read_opening(std::string_view offered, std::string_view authorization) {
     opening.token = trimmed(authorization.substr(scheme.size()));
   } else if (bearer != names.end()) {
     opening.token = bearer->substr(kBearer.size());
+  } else if (!parameter.empty()) {
+    opening.token = parameter;
   }
   return opening;
+}
+
+std::string_view query_parameter(std::string_view target, std::string_view name) {
+  const auto mark = target.find('?');
+  if (name.empty() || mark == std::string_view::npos) return {};
+  auto rest = target.substr(mark + 1);
+  rest = rest.substr(0, rest.find('#'));
+  while (!rest.empty()) {
+    const auto pair = rest.substr(0, rest.find('&'));
+    if (pair.size() > name.size() && pair.starts_with(name) && pair[name.size()] == '=') {
+      return pair.substr(name.size() + 1);
+    }
+    rest.remove_prefix(std::min(pair.size() + 1, rest.size()));
+  }
+  return {};
 }
 
 bool origin_allowed(std::string_view origin, const std::vector<std::string>& allowed) {

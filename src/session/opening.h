@@ -13,13 +13,19 @@ struct Opening {
   /// The subprotocol to answer with; empty: none.
   std::string selected;
   bool v1 = false;
-  /// From `Authorization: Bearer`, else from the first `bearer.` subprotocol.
+  /// From `Authorization: Bearer`, else from the first `bearer.` subprotocol, else from the query parameter.
   std::optional<std::string> token;
 };
 
 /// `offered` is the value of Sec-WebSocket-Protocol (several such headers joined with commas),
-/// `authorization` that of Authorization; either may be empty.
-Opening read_opening(std::string_view offered, std::string_view authorization);
+/// `authorization` that of Authorization, `parameter` that of the query parameter where one is switched on;
+/// any may be empty.
+Opening read_opening(std::string_view offered, std::string_view authorization,
+                     std::string_view parameter = {});
+
+/// The first value of `name` in a target's query part, as it stands there: a token has no character that a
+/// URL would escape. Empty where there is none, and for an empty name.
+std::string_view query_parameter(std::string_view target, std::string_view name);
 
 /// Whether a browser that comes from `origin` may connect. Without an Origin header no browser is involved.
 /// `allowed` empty: all. Scheme and host are compared without regard to case.

@@ -36,6 +36,24 @@ TEST(Opening, TheAuthorizationHeaderWins) {
   EXPECT_FALSE(read_opening("", "Bear").token);
 }
 
+TEST(Opening, AQueryParameterComesAfterTheHeaders) {
+  EXPECT_EQ(read_opening("json", "", "c").token, "c");
+  EXPECT_EQ(read_opening("bearer.a", "", "c").token, "a");
+  EXPECT_EQ(read_opening("", "Bearer b", "c").token, "b");
+  EXPECT_FALSE(read_opening("", "", "").token);
+}
+
+TEST(QueryParameter, IsTheFirstOfItsExactName) {
+  EXPECT_EQ(query_parameter("/?token=a.b-_c", "token"), "a.b-_c");
+  EXPECT_EQ(query_parameter("/x?a=1&token=b&token=c#token=d", "token"), "b");
+  EXPECT_EQ(query_parameter("/?token=", "token"), "");
+  for (const char* target :
+       {"/", "/?", "/token=a", "/?Token=a", "/?tokens=a", "/?atoken=a", "/?token", "/?a#&token=b"}) {
+    EXPECT_EQ(query_parameter(target, "token"), "") << target;
+  }
+  EXPECT_EQ(query_parameter("/?=a", ""), "") << "switched off";
+}
+
 TEST(Opening, OriginsAreComparedWithoutRegardToCase) {
   const std::vector<std::string> allowed{"https://app.example.com", "http://localhost:3000"};
   EXPECT_TRUE(origin_allowed("https://APP.example.com", allowed));

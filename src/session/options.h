@@ -19,6 +19,8 @@ struct Options {
   std::size_t connections_max = 100'000;
   /// Origins that browsers may come from; empty: all.
   std::vector<std::string> origins;
+  /// Of the query part of the target, where a token may stand (switched on by its name); empty: nowhere.
+  std::string token_parameter;
   /// How long a drain may take.
   std::chrono::milliseconds drain{5'000};
   /// The seed's rules: no catalogue, nothing verified.

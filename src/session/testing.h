@@ -143,7 +143,7 @@ class EdgeTest : public ::testing::Test {
   std::map<std::string, HttpHandler> routes;
   Options options;
   hub::Options hub;
-  auth::Options auth;
+  auth::Options auth;  ///< its keys make the ring that tokens are verified with
   policy::Options policy;
   PlayedFeed feed;
   std::optional<Edge> edge;

@@ -256,6 +256,9 @@ EdgeTest::EdgeTest() {
 
 void EdgeTest::start() {
   Parts parts{clock, metrics, [this](feed::Command command) { return feed.take(command); }, routes};
+  auto ring = auth::KeyRing::open(auth, {}, {}, clock, metrics);
+  ASSERT_TRUE(ring.ok()) << ring.error().message;
+  parts.keys = std::move(*ring);
   edge.emplace(std::move(parts), options, hub, auth, policy);
   feed.set_ports(edge->ports());
   const auto started = edge->start();

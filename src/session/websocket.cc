@@ -370,8 +370,10 @@ Awaitable<bool> HttpConnection::serve_one(beast::flat_buffer& buffer) {
     Response response = answer(request);
     co_return co_await write(response);
   }
+  const auto& context = shard_.context();
   Opening opening = read_opening(joined(request, http::field::sec_websocket_protocol),
-                                 view(request[http::field::authorization]));
+                                 view(request[http::field::authorization]),
+                                 query_parameter(view(request.target()), context.options.token_parameter));
   Caller caller;
   caller.tenant = view(request["x-tenant"]);
   std::optional<Seat> seat = Seat::take(shard_.context());
@@ -400,7 +402,7 @@ std::optional<Response> HttpConnection::refusal(const Request& request, const Op
   if (!context.verifies()) return std::nullopt;
   std::string why = "a token is needed: 'Authorization: Bearer', or the subprotocol 'bearer.<token>'";
   if (opening.token) {
-    auto principal = auth::verify(*opening.token, context.auth, context.parts.clock);
+    auto principal = context.verifier.verify(*opening.token);
     if (principal) {
       caller.principal = std::move(*principal);
       return std::nullopt;
