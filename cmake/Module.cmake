@@ -43,7 +43,7 @@ function(tidegate_module name)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test tidegate_${name} ${M_TEST_DEPENDS} GTest::gtest_main)
     add_test(NAME ${name} COMMAND ${name}_test)
-    set_tests_properties(${name} PROPERTIES TIMEOUT 600)
+    set_tests_properties(${name} PROPERTIES TIMEOUT 1800)  # ten times of what a quiet machine takes
   endif()
 endfunction()
 
