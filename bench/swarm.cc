@@ -1,0 +1,202 @@
+#include "swarm.h"
+
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "measured.h"
+
+namespace tidegate::bench {
+namespace {
+
+constexpr std::size_t kStamp = 20;
+constexpr std::size_t kBuffer = 256 << 10;
+constexpr unsigned kText = 1, kBinary = 2, kPing = 9;
+
+/// A client's frame; the mask is zero, which a server can't tell from any other.
+std::string masked(unsigned opcode, std::string_view payload) {
+  std::string frame{static_cast<char>(0x80 | opcode)};
+  if (payload.size() < 126) {
+    frame.push_back(static_cast<char>(0x80 | payload.size()));
+  } else {
+    frame.push_back(static_cast<char>(0x80 | 126));
+    frame.push_back(static_cast<char>(payload.size() >> 8));
+    frame.push_back(static_cast<char>(payload.size()));
+  }
+  frame.append(4, '\0');
+  return frame.append(payload);
+}
+
+void send_all(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const auto sent = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (sent < 0 && errno != EAGAIN && errno != EINTR) end(std::string("send: ") + std::strerror(errno));
+    if (sent > 0) bytes.remove_prefix(static_cast<std::size_t>(sent));
+  }
+}
+
+struct Header {
+  unsigned opcode = 0;
+  std::size_t head = 0, payload = 0;
+};
+/// head is 0 where it is not whole.
+Header header_of(std::string_view bytes) {
+  if (bytes.size() < 2) return {};
+  const auto at = [&](std::size_t i) {
+    return static_cast<std::size_t>(static_cast<unsigned char>(bytes[i]));
+  };
+  Header header{static_cast<unsigned>(at(0) & 0x0f), 2, at(1) & 0x7f};
+  const std::size_t extra = header.payload == 126 ? 2 : header.payload == 127 ? 8 : 0;
+  if (bytes.size() < 2 + extra) return {};
+  if (extra > 0) header.payload = 0;
+  for (std::size_t i = 0; i < extra; ++i) header.payload = header.payload << 8 | at(2 + i);
+  header.head += extra;
+  return header;
+}
+
+}  // namespace
+
+std::uint64_t steady_nanoseconds() {
+  return static_cast<std::uint64_t>(Clock::now().time_since_epoch().count());
+}
+
+std::string stamped(std::size_t bytes) {
+  std::string payload(bytes, 'x');
+  const std::string digits = fmt::format("{:020}", steady_nanoseconds());
+  payload.replace(bytes - kStamp, kStamp, digits);
+  return payload;
+}
+
+std::string binary_frame(const std::string& payload) {
+  std::string frame = masked(kBinary, payload);
+  frame.erase(frame.size() - payload.size() - 4, 4);
+  frame[1] = static_cast<char>(frame[1] & 0x7f);
+  return frame;
+}
+
+Swarm::Swarm(SwarmSettings settings)
+    : settings_(std::move(settings)),
+      poll_(::epoll_create1(EPOLL_CLOEXEC)),
+      sessions_(static_cast<std::size_t>(settings_.sessions)),
+      buffer_(kBuffer) {
+  for (int i = 0; i < settings_.sessions; ++i) connect(i);
+  thread_ = std::thread([this] { run(); });
+  const auto begin = Clock::now();
+  while (ready_ < settings_.sessions) {
+    if (milliseconds_since(begin) > 120'000)
+      end(fmt::format("{} of {} opened", ready_.load(), settings_.sessions));
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
+Swarm::~Swarm() {
+  stopping_ = true;
+  thread_.join();
+  for (const Session& session : sessions_) ::close(session.fd);
+  ::close(poll_);
+}
+
+void Swarm::connect(int number) {
+  Session& session = sessions_[static_cast<std::size_t>(number)];
+  session.fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<std::uint16_t>(settings_.port));
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (session.fd < 0 || ::connect(session.fd, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0)
+    end(fmt::format("connection {}: {}", number, std::strerror(errno)));
+  const int on = 1;
+  ::setsockopt(session.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  send_all(session.fd,
+           fmt::format("GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+                       "Sec-WebSocket-Protocol: {}\r\n\r\n",
+                       settings_.subprotocol));
+  epoll_event event{.events = EPOLLIN, .data = {.u64 = static_cast<std::uint64_t>(number)}};
+  ::epoll_ctl(poll_, EPOLL_CTL_ADD, session.fd, &event);
+}
+
+void Swarm::run() {
+  std::vector<epoll_event> events(1'024);
+  while (!stopping_) {
+    const int count = ::epoll_wait(poll_, events.data(), static_cast<int>(events.size()), 100);
+    for (int i = 0; i < count; ++i) read(sessions_[events[static_cast<std::size_t>(i)].data.u64]);
+  }
+}
+
+void Swarm::read(Session& session) {
+  const auto got = ::recv(session.fd, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (got <= 0) end("the server has ended a connection");
+  ++reads_;
+  now_ = steady_nanoseconds();
+  std::string_view bytes(buffer_.data(), static_cast<std::size_t>(got));
+  std::string joined;
+  if (!session.pending.empty()) {
+    joined = std::move(session.pending);
+    joined.append(bytes);
+    bytes = joined;
+  }
+  if (!session.open) {
+    const std::size_t over = bytes.find("\r\n\r\n");
+    if (over != std::string_view::npos) {
+      if (!bytes.starts_with("HTTP/1.1 101")) end(std::string(bytes.substr(0, over)));
+      session.open = true;
+      bytes.remove_prefix(over + 4);
+      const auto number = static_cast<int>(&session - sessions_.data());
+      if (settings_.greeting) send_all(session.fd, masked(kText, settings_.greeting(number)));
+      if (settings_.answers == 0) ++ready_;
+    }
+  }
+  const std::lock_guard lock(mutex_);
+  while (session.open) {
+    const std::size_t used = take(session, bytes);
+    if (used == 0) break;
+    bytes.remove_prefix(used);
+  }
+  session.pending = std::string(bytes);
+}
+
+std::size_t Swarm::take(Session& session, std::string_view bytes) {
+  const Header header = header_of(bytes);
+  if (header.head == 0 || bytes.size() < header.head + header.payload) return 0;
+  const std::string_view payload = bytes.substr(header.head, header.payload);
+  if (header.opcode == kBinary) {
+    std::uint64_t stamp = 0;
+    for (const char c : payload.substr(payload.size() - kStamp))
+      stamp = stamp * 10 + static_cast<unsigned>(c - '0');
+    ages_.add(now_ > stamp ? now_ - stamp : 0);
+    ++frames_;
+  } else if (header.opcode == kText) {
+    if (payload.find(R"("op":"error")") != std::string_view::npos) end(std::string(payload));
+    if (++session.answers == settings_.answers) ++ready_;
+  } else if (header.opcode == kPing) {
+    send_all(session.fd, masked(10, payload));
+  } else {
+    end(fmt::format("a frame of opcode {}", header.opcode));
+  }
+  return header.head + header.payload;
+}
+
+Histogram Swarm::take_ages() {
+  const std::lock_guard lock(mutex_);
+  Histogram taken = ages_;
+  ages_.clear();
+  return taken;
+}
+
+bool Swarm::wait_for(std::uint64_t frames, double seconds) const {
+  const auto begin = Clock::now();
+  while (frames_ < frames) {
+    if (milliseconds_since(begin) > seconds * 1'000) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return true;
+}
+
+}  // namespace tidegate::bench
