@@ -126,8 +126,9 @@ class Ours {
         .answers = 2};
   }
   void produce() {
+    ++number_;
     std::string lsn;
-    for (int shift = 56; shift >= 0; shift -= 8) lsn.push_back(static_cast<char>(++number_ >> shift & 0xff));
+    for (int shift = 56; shift >= 0; shift -= 8) lsn.push_back(static_cast<char>(number_ >> shift & 0xff));
     producer_.produce({topic_, 0, "k", stamped(kPayload), {{"lsn", lsn}}});
   }
 
@@ -185,7 +186,10 @@ Round ours(rig::KafkaBroker& broker, const Scenario& scenario, const Settings& s
   for (int i = 0; i < scenario.records; ++i) deployed.produce();
   const auto expected =
       static_cast<std::uint64_t>(scenario.records) * static_cast<std::uint64_t>(scenario.sessions);
-  if (!swarm.wait_for(expected, 120)) end(fmt::format("{} of {} frames came", swarm.frames(), expected));
+  if (!swarm.wait_for(expected, 120)) {
+    end(fmt::format("{} of {} frames came\n{}", swarm.frames(), expected,
+                    rig::http(deployed.gateway().port(), "GET", "/metrics").body));
+  }
   return sent_by(window, sends, 0);
 }
 
