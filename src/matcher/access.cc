@@ -8,6 +8,7 @@
 
 #include "query/like.h"
 #include "query/op.h"
+#include "query/regex.h"
 #include "query/sort_key.h"
 
 namespace tidegate::matcher {
@@ -51,6 +52,8 @@ Found prefix_of(const Condition& leaf, Type type) {
   const bool whole = leaf.op == Op::starts_with;
   if (whole) {
     part.text = pattern;
+  } else if (leaf.op == Op::match) {
+    part.text = query::prefix_of_regex(pattern);
   } else {
     if (type == Type::bpchar) return {};  // its blanks count here, and the index knows it without
     for (std::size_t at = 0; at < pattern.size() && pattern[at] != '%' && pattern[at] != '_'; ++at) {
@@ -144,6 +147,7 @@ Found of_leaf(const TableSchema& table, const Condition& leaf) {
     case Op::ge:
       return between(table, &leaf, nullptr);
     case Op::like:
+    case Op::match:
     case Op::starts_with:
       return prefix_of(leaf, type);
     case Op::is_null: {

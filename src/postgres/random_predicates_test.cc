@@ -16,7 +16,8 @@ const Strings kEquality = {"=",          "<>",          "in",
                            "= column",   "<> column",   "distinct column",
                            "= any list", "<> all list"};
 const Strings kOrder = {"<", "<=", ">", ">=", "between", "not between", "< column", ">= column", "mirrored"};
-const Strings kPatterns = {"like", "not like", "like escape", "starts_with", "~", "!~"};
+const Strings kPatterns = {"like", "not like", "like escape", "starts_with",
+                           "~",    "!~",       "~ regex",     "!~ regex"};
 const Strings kArrays = {"= any", "<> all", "@>", "<@", "&&"};
 const Strings kJsonb = {"@>",       "?",     "->",           "->>", "-> =", "->> =", "->> in",
                         "->> like", "-> @>", "->> distinct", "=",   "<>",   "in"};
@@ -32,7 +33,8 @@ Strings joined(std::initializer_list<Strings> lists) {
 std::vector<Kind> make_kinds() {
   const Strings ordered = joined({kEquality, kOrder});
   Strings ascii = joined({kEquality, kOrder, kPatterns});
-  ascii.insert(ascii.end(), {"ilike", "not ilike", "~*", "!~*"});
+  ascii.insert(ascii.end(),
+               {"ilike", "not ilike", "~*", "!~*", "~* regex", "!~* regex", "~ class", "~* class"});
   const Strings texts = {"",           "a",      "A",      "aa",      "ab",           "abc",        "a%",
                          "a_c",        "b",      "\u00e9", "e\u0301", "\u65e5\u672c", "\U0001F600", "\uffff",
                          "\U0010ffff", "\"",     "\\",     "'",       "\t\n\r",       " a ",        "%",
@@ -368,6 +370,48 @@ std::string regex(Random& random) {
   return out + (random.one_in(3) ? "$" : "");
 }
 
+/// Of the whole subset; `classes`: also those that only the collation C takes.
+std::string whole_regex(Random& random, bool classes, int depth) {
+  static const Strings kAtoms = {".",     "a",       "b",     "A",      "c",         "k",
+                                 "K",     "\u00e9",  "\\.",   "\\\\",   " ",         "\\n",
+                                 "\n",    "[ab]",    "[^ab]", "[a-c]",  "[^A-Za-z]", "[\u00e9-\u65e5]",
+                                 "[]a-]", "[%_\\]]", "1",     "[^\\n]", "}",         "_",
+                                 "[K-k]", "\u0130",  "[+--]", "(?:)"};
+  static const Strings kClasses = {
+      "\\d",         "\\w",          "\\s",          "\\D",         "\\W",          "\\S",
+      "[[:alpha:]]", "[[:upper:]b]", "[^[:lower:]]", "[\\w.]",      "[^[:punct:]]", "[[:space:]\\d]",
+      "[[:cntrl:]]", "[[:graph:]]",  "[[:print:]]",  "[[:alnum:]]", "[[:blank:]]",  "[[:xdigit:]]"};
+  static const Strings kCounts = {"*",  "+",  "?",  "{2}",    "{1,}", "{0,2}",
+                                  "*?", "+?", "??", "{1,3}?", "{0}",  "{1}"};
+  std::string out;
+  for (std::size_t branches = random.one_in(3) ? 2 : 1; branches > 0; --branches) {
+    if (random.one_in(4)) out += "^";
+    for (std::size_t left = 1 + random.below(3); left > 0; --left) {
+      std::string atom = classes && random.one_in(2) ? random.of(kClasses) : random.of(kAtoms);
+      if (depth > 0 && random.one_in(4)) {
+        const std::string inside = whole_regex(random, classes, depth - 1);
+        const bool anchored = inside.find('^') != std::string::npos || inside.find('$') != std::string::npos;
+        out += (random.one_in(2) ? "(?:" : "(") + inside + ")" +
+               (anchored || random.one_in(2) ? "" : random.of(kCounts));
+        continue;
+      }
+      out += atom + (random.one_in(3) ? random.of(kCounts) : "");
+    }
+    if (random.one_in(4)) out += "$";
+    if (branches > 1) out += random.one_in(6) ? "||" : "|";
+  }
+  return out;
+}
+
+Node regex_leaf(const std::string& column, const std::string& op, Random& random) {
+  const std::string symbol = op.substr(0, op.find(' '));
+  const std::string whole = whole_regex(random, op.ends_with("class"), 2);
+  const std::string turned = symbol.starts_with("!") ? symbol.substr(1) : "!" + symbol;
+  return leaf({column + " " + symbol + " " + quoted(whole),
+               column + " " + symbol + " " + quoted("(" + whole + ")"),
+               "not " + column + " " + turned + " " + quoted("(?:" + whole + ")")});
+}
+
 Node pattern_leaf(const Columns& columns, const std::string& op, Random& random) {
   const std::string& column = columns.left;
   if (op == "starts_with") {
@@ -379,6 +423,7 @@ Node pattern_leaf(const Columns& columns, const std::string& op, Random& random)
     const std::string text = pattern(*columns.kind, random, '!');
     return leaf({column + " like " + quoted(text) + " escape '!'"});
   }
+  if (op.ends_with("regex") || op.ends_with("class")) return regex_leaf(column, op, random);
   if (op.find('~') != std::string::npos) return leaf({column + " " + op + " " + quoted(regex(random))});
   const std::string text = quoted(pattern(*columns.kind, random, '\\'));
   const bool fold = op.ends_with("ilike");

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/encoding.h"
@@ -74,14 +75,17 @@ std::shared_ptr<Query> Binder::make() {
   return std::make_shared<Made>();
 }
 
-Binder::Binder(std::shared_ptr<const TableSchema> table, std::size_t conditions_max)
-    : table_(std::move(table)), query_(make()), conditions_(*table_, conditions_max) {}
+Binder::Binder(std::shared_ptr<const TableSchema> table, std::size_t conditions_max, Projections* projections)
+    : table_(std::move(table)),
+      query_(make()),
+      projections_(projections),
+      conditions_(*table_, conditions_max, projections) {}
 
 Binder::Binder(const Query& query)
     : table_(query.table_ptr()),
       columns_(query.columns()),
       query_(make()),
-      conditions_(*table_, kConditionsMax) {
+      conditions_(*table_, kConditionsMax, nullptr) {
   query_->where_ = query.where();
 }
 
@@ -126,7 +130,7 @@ Status Binder::add(const ParsedCondition& condition) {
   return {};
 }
 
-Result<std::shared_ptr<const Query>> Binder::finish(Projections* projections) {
+Result<std::shared_ptr<const Query>> Binder::finish() {
   normalise(Op::all_of, query_->where_);
   query_->where_.shrink_to_fit();
   auto projection = std::make_shared<Projection>();
@@ -139,7 +143,7 @@ Result<std::shared_ptr<const Query>> Binder::finish(Projections* projections) {
   projection->columns = std::move(columns_);
   query_->projection_ = std::move(projection);
   if (auto status = check_identity(*query_); !status) return status.error();
-  if (projections != nullptr) query_->projection_ = projections->shared(query_->projection_);
+  if (projections_ != nullptr) query_->projection_ = projections_->shared(query_->projection_);
   query_->hash_ = sha256_128(query_->canonical());
   return std::shared_ptr<const Query>(std::move(query_));
 }
@@ -160,16 +164,31 @@ std::shared_ptr<const Projection> Projections::shared(std::shared_ptr<const Proj
   return projection;
 }
 
+Result<std::shared_ptr<const Regex>> Projections::compiled(const std::string& pattern) {
+  const auto found = patterns_.find(pattern);
+  if (found != patterns_.end()) {
+    if (auto known = found->second.lock()) return known;
+  }
+  auto made = Regex::compile(pattern);
+  if (!made) return made;
+  if (patterns_.size() >= patterns_max_) {
+    std::erase_if(patterns_, [](const auto& each) { return each.second.expired(); });
+    patterns_max_ = std::max(patterns_max_, 2 * patterns_.size());
+  }
+  patterns_[pattern] = *made;
+  return made;
+}
+
 Result<std::shared_ptr<const Query>> bind_query(const ParsedQuery& parsed,
                                                 std::shared_ptr<const TableSchema> table,
                                                 std::size_t conditions_max, Projections* projections) {
   if (auto status = check_table(*table); !status) return status.error();
-  Binder binder(std::move(table), conditions_max);
+  Binder binder(std::move(table), conditions_max, projections);
   if (auto status = binder.project(parsed.columns); !status) return status.error();
   for (const ParsedCondition& condition : parsed.where) {
     if (auto status = binder.add(condition); !status) return status.error();
   }
-  return binder.finish(projections);
+  return binder.finish();
 }
 
 Result<std::shared_ptr<const Query>> Query::bind(const ParsedQuery& parsed,

@@ -13,14 +13,15 @@ namespace tidegate::query {
 /// spelling, then works out what the Query's methods need. One use each.
 class Binder {
  public:
-  explicit Binder(std::shared_ptr<const TableSchema> table, std::size_t conditions_max = kConditionsMax);
+  /// What is made anew is one of `projections` where these are given, which must outlive it.
+  Binder(std::shared_ptr<const TableSchema> table, std::size_t conditions_max, Projections* projections);
   /// Starts from a query that is bound already.
   explicit Binder(const Query& query);
 
   Status project(const std::vector<std::string>& names);
   Status add(const ParsedCondition& condition);
   /// `denied` where changes of the table don't tell all that the query has to know of old rows (rule 25).
-  Result<std::shared_ptr<const Query>> finish(Projections* projections = nullptr);
+  Result<std::shared_ptr<const Query>> finish();
 
  private:
   Status check_projected(int column) const;
@@ -30,6 +31,7 @@ class Binder {
   std::shared_ptr<const TableSchema> table_;
   std::vector<int> columns_;
   std::shared_ptr<Query> query_;
+  Projections* projections_ = nullptr;
   ConditionBinder conditions_;
 };
 

@@ -10,6 +10,7 @@
 #include "query/literal.h"
 #include "query/normal_form.h"
 #include "query/op.h"
+#include "query/regex.h"
 #include "query/utf8.h"
 
 namespace tidegate::query {
@@ -157,21 +158,30 @@ void sort_values(Condition& leaf) {
   if (leaf.op == Op::not_in) leaf.op = Op::ne;
 }
 
-Status canonicalise_pattern(const ParsedCondition& parsed, const Operand& operand, Condition& leaf) {
+/// A regular expression as LIKE where that says the same, else in its one spelling.
+Status canonicalise_regex(const Operand& operand, Condition& leaf) {
   std::string& value = leaf.values.front();
-  if (leaf.op == Op::match || leaf.op == Op::imatch) {
-    auto same = like_of_regex(value);
+  const bool fold = leaf.op == Op::imatch;
+  auto same = like_of_regex(value);
+  if (!same) {
+    auto text = canonical_regex(value, false, operand.ascii_case);
+    if (!text) return text.error();
+    same = like_of_regex(*text);
     if (!same) {
-      return invalid(fmt::format("column {}: {}{}", operand.name, same.error().message, at(parsed.place)));
+      value = fold ? *canonical_regex(value, true, operand.ascii_case) : std::move(*text);
+      leaf.op = Op::match;
+      return {};
     }
-    value = std::move(*same);
-    leaf.op = leaf.op == Op::match ? Op::like : Op::ilike;
   }
+  value = std::move(*same);
+  leaf.op = fold ? Op::ilike : Op::like;
+  return {};
+}
+
+Status canonicalise_like(const Operand& operand, Condition& leaf) {
+  std::string& value = leaf.values.front();
   auto pattern = canonical_like(value, "\\");
-  if (!pattern) {
-    return invalid(fmt::format("column {}: the pattern {} ends with its escape{}", operand.name,
-                               in_quotes(value), at(parsed.place)));
-  }
+  if (!pattern) return invalid(fmt::format("the pattern {} ends with its escape", in_quotes(value)));
   value = leaf.op == Op::ilike ? ascii_lower(*pattern) : std::move(*pattern);
   if (leaf.op == Op::ilike || operand.type == Type::bpchar) return {};
   if (const auto plain = plain_pattern(value)) {
@@ -314,6 +324,24 @@ Status ConditionBinder::bind_other(const ParsedCondition& parsed, const Operand&
   return {};
 }
 
+Status ConditionBinder::bind_pattern(const ParsedCondition& parsed, const Operand& operand, Condition& leaf) {
+  const auto refused = [&](const Error& error) {
+    return invalid(fmt::format("column {}: {}{}", operand.name, error.message, at(parsed.place)));
+  };
+  if (leaf.op == Op::match || leaf.op == Op::imatch) {
+    if (auto status = canonicalise_regex(operand, leaf); !status) return refused(status.error());
+  }
+  if (leaf.op != Op::match) {
+    auto status = canonicalise_like(operand, leaf);
+    return status ? status : Status(refused(status.error()));
+  }
+  const std::string& pattern = leaf.values.front();
+  auto compiled = projections_ == nullptr ? Regex::compile(pattern) : projections_->compiled(pattern);
+  if (!compiled) return refused(compiled.error());
+  leaf.regex = std::move(*compiled);
+  return {};
+}
+
 Result<Condition> ConditionBinder::bind_leaf(const ParsedCondition& parsed, Truth truth) {
   if (++conditions_ > conditions_max_) {
     return invalid(fmt::format("a query has at most {} conditions", kConditionsMax));
@@ -344,7 +372,7 @@ Result<Condition> ConditionBinder::bind_leaf(const ParsedCondition& parsed, Trut
       bound.values.push_back(std::move(*value));
     }
     if (is_pattern(parsed.op)) {
-      if (auto status = canonicalise_pattern(parsed, *operand, bound); !status) return status.error();
+      if (auto status = bind_pattern(parsed, *operand, bound); !status) return status.error();
     }
     sort_values(bound);
   }

@@ -23,8 +23,9 @@ struct Operand {
 /// can't raise an error over any row (rule 22).
 class ConditionBinder {
  public:
-  ConditionBinder(const TableSchema& table, std::size_t conditions_max)
-      : table_(table), conditions_max_(conditions_max) {}
+  /// `projections` may be null.
+  ConditionBinder(const TableSchema& table, std::size_t conditions_max, Projections* projections)
+      : table_(table), conditions_max_(conditions_max), projections_(projections) {}
 
   /// The condition that holds where `parsed` has that truth.
   Result<Condition> bind(const ParsedCondition& parsed, Truth truth = Truth::is_true, int depth = 0);
@@ -33,10 +34,12 @@ class ConditionBinder {
   Result<Condition> bind_group(const ParsedCondition& parsed, Op op, Truth each, int depth);
   Result<Condition> bind_leaf(const ParsedCondition& parsed, Truth truth);
   [[nodiscard]] Result<Operand> operand_of(const ParsedCondition& parsed, int column) const;
+  Status bind_pattern(const ParsedCondition& parsed, const Operand& operand, Condition& leaf);
   Status bind_other(const ParsedCondition& parsed, const Operand& left, Condition& bound) const;
 
   const TableSchema& table_;
   std::size_t conditions_max_;
+  Projections* projections_;
   std::size_t conditions_ = 0;
   std::size_t values_ = 0;
 };

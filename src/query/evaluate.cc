@@ -106,6 +106,8 @@ Answer judge(const Condition& leaf, const ColumnSchema& column, Type type, std::
     case Op::like:
     case Op::ilike:
       return like(cell, leaf.values.front(), leaf.op == Op::ilike);
+    case Op::match:
+      return leaf.regex->matches(cell);
     case Op::starts_with:
       return cell.starts_with(leaf.values.front());
     case Op::contains:

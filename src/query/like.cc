@@ -85,10 +85,7 @@ std::optional<PlainPattern> plain_pattern(std::string_view canonical) {
   return plain;
 }
 
-Result<std::string> like_of_regex(std::string_view pattern) {
-  const auto refused = [](std::string_view what) {
-    return Error{Fault::invalid, "`" + std::string(what) + "` in a regular expression is not supported"};
-  };
+std::optional<std::string> like_of_regex(std::string_view pattern) {
   constexpr std::string_view kSpecial = "*+?{}[]()|^$";
   PatternWriter writer;
   const bool from_start = pattern.starts_with('^');
@@ -113,11 +110,11 @@ Result<std::string> like_of_regex(std::string_view pattern) {
           pattern.substr(end, end < pattern.size() ? character_end(pattern, end) - end : 0);
       const bool plain =
           escaped.size() == 1 && std::ispunct(static_cast<unsigned char>(escaped.front())) != 0;
-      if (!plain) return refused(pattern.substr(at, 1 + escaped.size()));
+      if (!plain) return std::nullopt;
       writer.literal(escaped);
       ++end;
     } else if (kSpecial.find(c) != std::string_view::npos) {
-      return refused(pattern.substr(at, 1));
+      return std::nullopt;
     } else {
       writer.literal(pattern.substr(at, end - at));
     }

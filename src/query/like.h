@@ -22,10 +22,9 @@ struct PlainPattern {
 std::optional<PlainPattern> plain_pattern(std::string_view canonical);
 
 /// The canonical LIKE pattern of a regular expression, as far as one says the same: characters, `\` before
-/// what is no letter or digit, `.`, `.*`, `.+`, `^` at the beginning, `$` at the end. Otherwise an error that
-/// names what is not supported. Greed does not matter to whether there is a match, `.` is any character, a
+/// what is no letter or digit, `.`, `.*`, `.+`, `^` at the beginning, `$` at the end. `.` is any character, a
 /// line's end too.
-Result<std::string> like_of_regex(std::string_view pattern);
+std::optional<std::string> like_of_regex(std::string_view pattern);
 
 /// Whether the text matches a canonical pattern. Texts are UTF-8; `_` is one character. With `fold` the case
 /// of ASCII's letters does not matter, and the pattern has none of the upper case. Time is at most the

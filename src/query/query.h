@@ -13,6 +13,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "query/regex.h"
 #include "query/schema.h"
 
 namespace tidegate::query {
@@ -92,6 +93,7 @@ struct Condition {
   std::vector<std::string> values;
   std::vector<PathStep> path;
   std::vector<Condition> children;
+  std::shared_ptr<const Regex> regex;  ///< of a `match`: its value, compiled; says nothing of its own
   std::strong_ordering operator<=>(const Condition& right) const;
   bool operator==(const Condition& right) const { return (*this <=> right) == 0; }
 };
@@ -109,14 +111,19 @@ struct Projection {
   std::vector<std::string> members;  ///< `"name":` of each, escaped
 };
 
-/// Keeps each projection once, for whoever holds very many queries. Not thread safe.
+/// Keeps each projection and each compiled regular expression once, for whoever holds very many queries. Not
+/// thread safe.
 class Projections {
  public:
   /// An equal one that is in use, else this one.
   std::shared_ptr<const Projection> shared(std::shared_ptr<const Projection> projection);
+  /// As `Regex::compile`.
+  Result<std::shared_ptr<const Regex>> compiled(const std::string& pattern);
 
  private:
   std::unordered_multimap<std::uint32_t, std::weak_ptr<const Projection>> by_relation_;
+  std::unordered_map<std::string, std::weak_ptr<const Regex>> patterns_;
+  std::size_t patterns_max_ = 64;  // then those that nobody uses are dropped
 };
 
 /// A query bound to a table: the one meaning that snapshot, matcher and encoder share. Immutable, shared

@@ -76,6 +76,8 @@ std::string_view operator_name(Op op) {
       return "~~";
     case Op::ilike:
       return "~~*";
+    case Op::match:
+      return "~";
     case Op::starts_with:
       return "^@";
     case Op::contains:
@@ -160,7 +162,7 @@ class ConditionWriter {
     }
     const bool text =
         operand.type == Type::text || operand.type == Type::bpchar || compared_as_text(operand.type);
-    if (text && (is_order(leaf.op) || leaf.op == Op::ilike || leaf.other >= 0))
+    if (text && (is_order(leaf.op) || leaf.op == Op::ilike || leaf.op == Op::match || leaf.other >= 0))
       sql_.text += " COLLATE pg_catalog.\"C\"";
   }
 
