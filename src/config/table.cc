@@ -382,6 +382,11 @@ Section queries() {
                 {0, kDay}, [](auto& s) -> auto& { return s.feed.snapshot_reuse; }),
        duration("linger-ms", kGateway, "A query stays known after its last subscriber, in ms.", {0, kDay},
                 [](auto& s) -> auto& { return s.feed.linger; }),
+       duration(
+           "ack-within-ms", kGateway,
+           "Whoever comes back with a cursor waits for so many ms to hear whether it holds; then it is a "
+           "snapshot.",
+           {100, kDay}, [](auto& s) -> auto& { return s.feed.ack_within; }),
        duration("stale-after-ms", kGateway, "Nothing from upstream for so many ms is told to clients.",
                 {100, kDay}, [](auto& s) -> auto& { return s.feed.stale_after; }),
        duration("lease-ms", kMatching,

@@ -20,8 +20,7 @@ TEST(KafkaAppender, AFirstAppendDoesNotWaitForTheLibrarysTimer) {
     return seconds_since(begin);
   };
   append_first();  // a broker that has just started is slow with its first producer id
-  // The timer takes a second, and hit every tenth appender.
-  for (int i = 0; i < 60; ++i) EXPECT_LT(append_first(), 0.9) << i;
+  EXPECT_TRUE(no_timer_is_waited_for(append_first));
 }
 
 TEST(KafkaAppender, ATopicThatIsGoneFailsItsOpening) {
@@ -32,7 +31,7 @@ TEST(KafkaAppender, ATopicThatIsGoneFailsItsOpening) {
   const auto begin = std::chrono::steady_clock::now();
   do {  // the broker forgets it a moment later
     appender = log->open_appender();
-  } while (appender.ok() && seconds_since(begin) < 10);
+  } while (appender.ok() && seconds_since(begin) < 120);
   ASSERT_FALSE(appender.ok());
   EXPECT_TRUE(is(appender.error(), Fault::not_found, {topic, broker().brokers()}));
 }
@@ -68,7 +67,7 @@ TEST(KafkaAppender, AcknowledgedIsAPrefixAlsoAcrossPartitions) {
     good(appender->append(record_of(partition, "k", std::string(1 + i % 700, 'x')),
                           [&, i](Offset) { answered[i] = 1; }));
   }
-  EXPECT_TRUE(appender->flush(60s).ok());
+  EXPECT_TRUE(appender->flush(120s).ok());
   EXPECT_EQ(appender->acknowledged(), kCount);
   appender.reset();  // no callback runs after that
   EXPECT_EQ(highest, kCount);
@@ -79,14 +78,14 @@ TEST(KafkaAppender, AcknowledgedIsAPrefixAlsoAcrossPartitions) {
 TEST(KafkaAppender, Rule4AFailedDeliveryIsForGood) {
   const std::string topic = created_topic();
   {
-    // The first idempotent producer of a new broker waits longer than the 300 ms below.
+    // The first idempotent producer of a new broker waits long.
     const auto log = good(KafkaLog::open(options_for({topic})));
     const auto first = good(log->open_appender());
     good(first->append(record_of(Partition(0), "k", "first")));
     EXPECT_TRUE(first->flush(log::kPatience).ok());
   }
   Options options = options_for({topic});
-  options.properties = {{"message.timeout.ms", "300"}};  // ours never gives up
+  options.properties = {{"message.timeout.ms", "5000"}};  // ours never gives up
   const auto log = good(KafkaLog::open(options));
   const auto appender = good(log->open_appender());
   good(appender->append(record_of(Partition(0), "k", "stored")));

@@ -2,6 +2,7 @@
 
 #include <random>
 
+#include "base/testing.h"
 #include "kafka/log.h"
 #include "kafka/test_broker.h"
 #include "log/conformance.h"
@@ -131,7 +132,7 @@ TEST(KafkaHeaders, ForeignOnesArePassedOver) {
 }
 
 TEST(KafkaHeaders, RandomBytesNeverStopTheReader) {
-  const auto seed = std::random_device{}();
+  const auto seed = test_seed();
   SCOPED_TRACE(testing::Message() << "seed " << seed);
   std::mt19937_64 random(seed);
   const std::vector<std::string> names = {"lsn",   "xid",    "epoch", "gen", "part",

@@ -73,12 +73,12 @@ TEST(KafkaRegistry, AControlTopicOfTwoPartitionsIsInvalid) {
 TEST(KafkaRegistry, AFirstAppendDoesNotWaitForTheLibrarysTimer) {
   const Options options = options_for({created_pair()});
   append_and_wait(*good(KafkaRegistry::open(options)), checkpoint(0, 1));
-  for (int i = 0; i < 40; ++i) {
+  EXPECT_TRUE(no_timer_is_waited_for([&] {
     const auto registry = good(KafkaRegistry::open(options));
     const auto begin = std::chrono::steady_clock::now();
     append_and_wait(*registry, checkpoint(0, 2));
-    EXPECT_LT(seconds_since(begin), 0.9) << i;
-  }
+    return seconds_since(begin);
+  }));
 }
 
 TEST(KafkaRegistry, ARecordThatEndsItsKeyIsFollowedByATombstone) {
@@ -125,7 +125,7 @@ TEST(KafkaRegistry, WhatNobodyCanReadIsPassedOverAndCounted) {
 
 TEST(KafkaRegistry, AFailedDeliveryIsToldAndForGood) {
   Options options = options_for({created_pair()});
-  options.properties = {{"message.timeout.ms", "300"}};  // ours never gives up
+  options.properties = {{"message.timeout.ms", "5000"}};  // ours never gives up
   const auto registry = good(KafkaRegistry::open(options));
   append_and_wait(*registry, checkpoint(0, 1));
   std::mutex mutex;
@@ -167,7 +167,7 @@ TEST(KafkaRegistry, WhatIsUnderWayIsAnsweredWhenTheRegistryGoes) {
 
 bool fails(const registry::Following& following) {
   const auto begin = std::chrono::steady_clock::now();
-  while (!following.failure() && seconds_since(begin) < 60) std::this_thread::yield();
+  while (!following.failure() && seconds_since(begin) < 120) std::this_thread::yield();
   return following.failure().has_value();
 }
 
@@ -252,7 +252,7 @@ TEST(KafkaRegistry, AfterCompactionTheLastOfEachKeyIsLeftAndWhatEndedIsGone) {
   do {
     append_and_wait(*registry, registry::MatcherStart{filler++});
     left = all(*registry);
-  } while (left.size() > kRounds && seconds_since(begin) < 60);
+  } while (left.size() > kRounds && seconds_since(begin) < 120);
   ASSERT_LE(left.size(), kRounds) << "the cleaner has not run";
   const auto content = registry::content(left);
   for (int partition = 0; partition < 3; ++partition) {

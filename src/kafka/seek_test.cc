@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <random>
 
+#include "base/testing.h"
 #include "kafka/log.h"
 #include "kafka/test_broker.h"
 #include "log/bisect.h"
@@ -32,7 +33,7 @@ std::vector<Headers> long_reigns(std::mt19937_64& random) {
 }
 
 TEST(KafkaSeek, Rule12OnALongLogItFindsWhatReadingEverythingFinds) {
-  const auto seed = std::random_device{}();
+  const auto seed = test_seed();
   SCOPED_TRACE(testing::Message() << "seed " << seed);
   std::mt19937_64 random(seed);
   const auto headers = long_reigns(random);
@@ -63,7 +64,7 @@ std::string big_endian(std::uint64_t value) {
 }
 
 TEST(KafkaSeek, Rule12ItPassesOverGapsAndRecordsWithoutAPlace) {
-  const auto seed = std::random_device{}();
+  const auto seed = test_seed();
   SCOPED_TRACE(testing::Message() << "seed " << seed);
   std::mt19937_64 random(seed);
   const std::string topic = created_topic();

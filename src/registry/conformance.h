@@ -21,7 +21,7 @@
 namespace tidegate::registry {
 
 inline constexpr auto kPatience =
-    std::chrono::seconds(30);  // for what must happen; a test that waits it out fails
+    std::chrono::seconds(60);  // for what must happen; a test that waits it out fails
 
 /// What a follower was given, to be waited for.
 class Collected {

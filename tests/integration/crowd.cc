@@ -90,12 +90,10 @@ void Crowd::tend_visits() {
 }
 
 bool Crowd::wait_whole() {
-  return rig::eventually(
-      [this] {
-        return std::all_of(stayers_.begin(), stayers_.end(),
-                           [](const Watched& each) { return !each.watcher->spans().empty(); });
-      },
-      60s);
+  return rig::eventually([this] {
+    return std::all_of(stayers_.begin(), stayers_.end(),
+                       [](const Watched& each) { return !each.watcher->spans().empty(); });
+  });
 }
 
 std::vector<int> Crowd::told_stale() const {
@@ -105,15 +103,13 @@ std::vector<int> Crowd::told_stale() const {
 }
 
 bool Crowd::wait_stale(const std::vector<int>& before) const {
-  return rig::eventually(
-      [&] {
-        const auto now = told_stale();
-        for (std::size_t i = 0; i < now.size(); ++i) {
-          if (now[i] <= before[i]) return false;
-        }
-        return true;
-      },
-      60s);
+  return rig::eventually([&] {
+    const auto now = told_stale();
+    for (std::size_t i = 0; i < now.size(); ++i) {
+      if (now[i] <= before[i]) return false;
+    }
+    return true;
+  });
 }
 
 std::size_t Crowd::diffs() const {
@@ -127,12 +123,12 @@ void Crowd::await_end(const Watched& stayer, Verdict& verdict) const {
   ExpectedResult end(reference_, stayer.query.matches);
   for (const auto& transaction : reference_.transactions()) end.apply(transaction);
   const auto there = [&] { return stayer.watcher->wait_for(end.fingerprint(), 500ms); };
-  if (rig::eventually(there, 60s)) return;
+  if (rig::eventually(there)) return;
   verdict.fault("the end of " + stayer.query.sql + ": " + stayer.watcher->standing());
 }
 
 Verdict Crowd::settle() {
-  rig::eventually([this] { return diffs() >= kDiffs; }, 60s);
+  rig::eventually([this] { return diffs() >= kDiffs; });
   traffic_.reset();
   visitors_ = false;
   reference_.read();

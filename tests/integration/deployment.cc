@@ -10,7 +10,7 @@ namespace tidegate::test {
 namespace {
 
 using namespace std::chrono_literals;
-constexpr auto kPatience = 60s;  // nothing here takes so long
+using rig::kPatience;
 
 }  // namespace
 
@@ -86,7 +86,7 @@ bool Deployment::stop_at(Who who, const std::string& fault, const std::function<
     const std::lock_guard lock(mutex_);
     member.fault = fault;
     if (member.program) member.program->process().signal(SIGKILL);
-    if (member.program) member.program->process().wait(10s);
+    if (member.program) member.program->process().wait();
   }
   return rig::eventually(
       [&] {
@@ -104,7 +104,7 @@ void Deployment::signal(Who who, int number) {
   Member& member = members_[who];
   if (!member.program) return;
   member.program->process().signal(number);
-  if (number == SIGKILL) member.program->process().wait(10s);
+  if (number == SIGKILL) member.program->process().wait();
 }
 
 bool Deployment::ready(Who who) const {

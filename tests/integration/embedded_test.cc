@@ -26,7 +26,7 @@ class Embedded : public ::testing::Test {
         "json");
   }
 
-  void sqlite(const std::string& sql) { rig::run({"sqlite3", "-cmd", ".timeout 5000", path, sql}); }
+  void sqlite(const std::string& sql) { rig::run({"sqlite3", "-cmd", ".timeout 60000", path, sql}); }
 
   static std::string row(int id, const std::string& status, int total) {
     return R"({"id":")" + std::to_string(id) + R"(","status":")" + status + R"(","total":")" +
@@ -34,7 +34,7 @@ class Embedded : public ::testing::Test {
   }
 
   void expect(const Rows& rows) {
-    EXPECT_TRUE(watcher->wait_for(fingerprint(rows), 20s))
+    EXPECT_TRUE(watcher->wait_for(fingerprint(rows)))
         << ::testing::PrintToString(watcher->rows()) << watcher->fault();
     EXPECT_EQ(watcher->counts().contradictions, 0u);
   }

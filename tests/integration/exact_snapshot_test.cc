@@ -19,7 +19,7 @@ class ExactSnapshot : public ::testing::Test {
   ExactSnapshot() : url(server.create_database("shop")) {
     Workload::create_table(url);
     rig::Tidegate setup({"setup", "--database", url}, {}, false);
-    EXPECT_EQ(setup.process().wait(60s), 0) << setup.output();
+    EXPECT_EQ(setup.process().wait(), 0) << setup.output();
   }
 
   rig::PostgresServer server;

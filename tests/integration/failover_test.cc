@@ -46,7 +46,7 @@ class Failover : public ::testing::Test {
   }
   void setup() const {
     Tidegate program(command("setup"), {}, false);
-    EXPECT_EQ(program.process().wait(60s), 0) << program.output();
+    EXPECT_EQ(program.process().wait(), 0) << program.output();
   }
   Program serve() const {
     return std::make_unique<Tidegate>(command("serve", {"--auth", "none", "--stale-after-ms", "1000"}));
@@ -61,8 +61,8 @@ class Failover : public ::testing::Test {
     for (std::size_t i = 0; i < kClients; ++i)
       watched.push_back(watch_random(loop, ports[i % ports.size()], random));
     all = watch_all(ports[0]);
-    for (const Watched& one : watched) ASSERT_TRUE(one.watcher->wait_whole(60s)) << one.watcher->standing();
-    ASSERT_TRUE(all->wait_whole(60s)) << all->standing();
+    for (const Watched& one : watched) ASSERT_TRUE(one.watcher->wait_whole()) << one.watcher->standing();
+    ASSERT_TRUE(all->wait_whole()) << all->standing();
     Workload workload(old_url, 4, 200, seed);
     workload.wait_committed(workload.total() / 3);
     standby->cut_off();
@@ -153,10 +153,10 @@ TEST_F(Failover, rule_10_with_kafka_is_a_new_epoch_and_no_row_of_a_lost_commit_s
   lose_the_primary({first->port(), second->port()});
   EXPECT_TRUE(rig::eventually([&] { return all->stales() > 0; })) << "stale data must be called so";
   second->process().signal(SIGKILL);
-  EXPECT_EQ(second->process().wait(20s), 128 + SIGKILL);
+  EXPECT_EQ(second->process().wait(), 128 + SIGKILL);
   standby->promote();
   begin_again();
-  EXPECT_EQ(matcher->process().wait(60s), 1) << "there is no slot here";
+  EXPECT_EQ(matcher->process().wait(), 1) << "there is no slot here";
   EXPECT_NE(matcher->output().find("tidegate setup"), std::string::npos) << matcher->output();
   // In whichever order things come back: this gateway finds the old timeline's epoch.
   second = serve();

@@ -54,7 +54,7 @@ class OneNode {
     url = server.create_database("shop");
     Workload::create_table(url);
     Tidegate setup({"setup", "--database", url}, {}, false);
-    EXPECT_EQ(setup.process().wait(60s), 0) << setup.output();
+    EXPECT_EQ(setup.process().wait(), 0) << setup.output();
     Words words{"serve", "--database", url, "--auth", "none", "--snapshot-reuse-ms", "50"};
     words.insert(words.end(), more.begin(), more.end());
     gateway = std::make_unique<Tidegate>(words);
@@ -141,19 +141,19 @@ TEST_F(HardSnapshots, rule_20_a_client_that_does_not_read_holds_nothing_in_the_d
            std::to_string(kRows) + ") i");
   client::Loop loop;
   Watcher watcher(loop, gateway->port(),
-                  R"("sql":"select id, status, qty, total, note from orders where id > 0")", "json", 65536);
-  watcher.pause();
-  ASSERT_TRUE(rig::eventually([&] { return gateway->metric("tidegate_feed_snapshots_total") == 1; }, 60s));
+                  R"("sql":"select id, status, qty, total, note from orders where id > 0")", "json", 65536,
+                  true);
+  ASSERT_TRUE(rig::eventually([&] { return gateway->metric("tidegate_feed_snapshots_total") == 1; }));
   EXPECT_TRUE(rig::eventually([&] {
     return sql.value(
                "select count(*) from pg_stat_activity where application_name = 'tidegate' and backend_type = "
                "'client backend' and xact_start is not null") == "0";
   }));
-  sql.exec("set lock_timeout = '20s'");
+  sql.exec("set lock_timeout = '60s'");
   sql.exec("begin; lock table orders in access exclusive mode; rollback");
   EXPECT_EQ(watcher.counts().snapshots, 0u);
   watcher.resume();
-  ASSERT_TRUE(watcher.wait_whole(60s)) << watcher.standing();
+  ASSERT_TRUE(watcher.wait_whole()) << watcher.standing();
   EXPECT_EQ(watcher.rows().size(), kRows);
 }
 

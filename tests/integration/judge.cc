@@ -61,7 +61,7 @@ Watched watch_random(client::Loop& loop, int port, std::mt19937& random, int rec
 void judge_end(const Watched& watched, const Reference& reference, Verdict& verdict) {
   ExpectedResult end(reference, watched.query.matches);
   for (const auto& transaction : reference.transactions()) end.apply(transaction);
-  if (!watched.watcher->wait_for(end.fingerprint(), 120s))
+  if (!watched.watcher->wait_for(end.fingerprint()))
     verdict.fault("the end of " + watched.query.sql + ": " + watched.watcher->standing());
 }
 
@@ -123,7 +123,7 @@ class Clients {
       slow_->resume();
       slow_ = nullptr;
     }
-    EXPECT_TRUE(watcher.wait_whole(60s)) << watcher.standing();
+    EXPECT_TRUE(watcher.wait_whole()) << watcher.standing();
     watcher.close();
     left_.push_back(number);
   }

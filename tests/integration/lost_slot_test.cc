@@ -32,7 +32,7 @@ class LostSlot : public Deployed {
       watchers.push_back(std::make_unique<Watcher>(
           loop, port, R"("sql":"select id from orders where id <> -)" + std::to_string(i + 1) + '"', "json"));
     }
-    for (const auto& each : watchers) ASSERT_TRUE(each->wait_whole(60s)) << each->standing();
+    for (const auto& each : watchers) ASSERT_TRUE(each->wait_whole()) << each->standing();
   }
   /// Others write until the slot of that name is lost, or gone since it was.
   void lose(const std::string& slot) {
@@ -50,7 +50,7 @@ class LostSlot : public Deployed {
       const auto there = [&] {
         return each->counts().snapshots >= 2 && each->rows().size() == static_cast<std::size_t>(rows);
       };
-      EXPECT_TRUE(rig::eventually(there, 60s)) << each->standing();
+      EXPECT_TRUE(rig::eventually(there)) << each->standing();
     }
   }
 
@@ -67,13 +67,11 @@ TEST_F(LostSlot, an_idle_database_keeps_no_wal_that_others_write) {
     return sql.value("select " + column + " >= '" + written +
                      "' from pg_replication_slots where slot_name = '" + name + "'") == "t";
   };
-  EXPECT_TRUE(rig::eventually([&] { return passed("confirmed_flush_lsn"); }, 60s));
-  EXPECT_TRUE(rig::eventually(
-      [&] {
-        elsewhere.exec("checkpoint");  // restart_lsn moves where the server notes who is running
-        return passed("restart_lsn");
-      },
-      60s));
+  EXPECT_TRUE(rig::eventually([&] { return passed("confirmed_flush_lsn"); }));
+  EXPECT_TRUE(rig::eventually([&] {
+    elsewhere.exec("checkpoint");  // restart_lsn moves where the server notes who is running
+    return passed("restart_lsn");
+  }));
 }
 
 TEST_F(LostSlot, rule_10_a_slot_that_was_dropped_is_made_anew_and_everybody_is_exact_afterwards) {
@@ -89,19 +87,15 @@ TEST_F(LostSlot, rule_10_a_slot_that_was_dropped_is_made_anew_and_everybody_is_e
       return false;  // it is active still, or again
     }
   };
-  ASSERT_TRUE(rig::eventually(dropped, 60s));
+  ASSERT_TRUE(rig::eventually(dropped));
   say("is dropped");
-  EXPECT_TRUE(rig::eventually(
-      [&] {
-        return deployment->output(Deployment::matcher).find(name + " was dropped") != std::string::npos;
-      },
-      60s));
-  EXPECT_TRUE(rig::eventually(
-      [&] {
-        return std::all_of(crowd->stayers().begin(), crowd->stayers().end(),
-                           [&](const auto& each) { return each.watcher->cursor()->epoch != epoch; });
-      },
-      60s));
+  EXPECT_TRUE(rig::eventually([&] {
+    return deployment->output(Deployment::matcher).find(name + " was dropped") != std::string::npos;
+  }));
+  EXPECT_TRUE(rig::eventually([&] {
+    return std::all_of(crowd->stayers().begin(), crowd->stayers().end(),
+                       [&](const auto& each) { return each.watcher->cursor()->epoch != epoch; });
+  }));
   say("is a new epoch");
   wait_ready();
   expect_exact(*crowd);
@@ -133,7 +127,7 @@ TEST_F(LostSlot, rule_10_a_slot_that_lost_its_wal_is_made_anew_and_snapshots_com
     most = std::max(most, now);
     return now == kSnapshotsAtOnce;
   };
-  for (int i = 0; i < 20; ++i) EXPECT_TRUE(rig::eventually(waiting, 60s));
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(rig::eventually(waiting));
   EXPECT_EQ(most, kSnapshotsAtOnce) << "the database must not have to take all of them at once";
   locker.exec("commit");
   expect_everybody_holds(35);
@@ -164,7 +158,7 @@ TEST_F(LostSlot, rule_28_on_one_node_it_begins_anew_at_the_same_port) {
   ASSERT_NO_FATAL_FAILURE(lose("tidegate\\_%"));
   deployment->signal(Deployment::first, SIGCONT);
   for (const auto& each : watchers) {
-    EXPECT_TRUE(rig::eventually([&] { return !each->fault().empty(); }, 60s)) << "is told to come back";
+    EXPECT_TRUE(rig::eventually([&] { return !each->fault().empty(); })) << "is told to come back";
   }
   EXPECT_TRUE(deployment->wait_ready(Deployment::first));
   EXPECT_EQ(deployment->port(Deployment::first), port);

@@ -18,11 +18,12 @@ auto* const broker = static_cast<Broker*>(testing::AddGlobalTestEnvironment(new 
 
 TEST(PassThrough, the_seeds_environment_alone_is_enough) {
   Upstream upstream(broker->get());
-  const int port = rig::free_port();
+  const rig::Port kept;
+  const int port = kept.number();
   auto environment = upstream.environment();
   environment.push_back("WS_PORT=" + std::to_string(port));
   rig::Tidegate gateway({"serve"}, environment, false);
-  ASSERT_TRUE(gateway.process().wait_for_output(R"("message":"ready")", 60s)) << gateway.output();
+  ASSERT_TRUE(gateway.process().wait_for_output(R"("message":"ready")")) << gateway.output();
 
   // On all interfaces, and it says that nobody is verified.
   EXPECT_NE(gateway.output().find("listening on 0.0.0.0:" + std::to_string(port)), std::string::npos);
@@ -50,7 +51,7 @@ TEST(PassThrough, the_seeds_environment_alone_is_enough) {
             std::vector<Received>({text(seed_ack("k")), text(seed_snapshot("k", "0")), binary("hello")}));
 
   gateway.process().signal(SIGTERM);
-  EXPECT_EQ(gateway.process().wait(20s), 0) << gateway.output();
+  EXPECT_EQ(gateway.process().wait(), 0) << gateway.output();
   EXPECT_EQ(client.wait_closed(), 1012);
 }
 
@@ -104,7 +105,7 @@ TEST_F(Limits, a_message_of_1_mib_is_read_and_a_longer_one_ends_the_connection_w
 }
 
 TEST_F(Limits, pings_and_closes_who_does_not_answer_them) {
-  const auto gateway = upstream.serve({"--ping-interval-ms", "100", "--idle-timeout-ms", "1000"});
+  const auto gateway = upstream.serve({"--ping-interval-ms", "500", "--idle-timeout-ms", "5000"});
   SeedClient answers(loop, gateway->port());
   ASSERT_TRUE(answers.wait_open());
   RawWebSocket silent(gateway->port());

@@ -31,7 +31,7 @@ inline Received binary(std::string bytes) {
 /// A client of the seed: keeps every frame that it gets, in order. Any thread.
 class SeedClient {
  public:
-  static constexpr std::chrono::seconds kPatience{30};
+  static constexpr std::chrono::seconds kPatience{90};
 
   /// `settings.port` is replaced by `port`.
   SeedClient(client::Loop& loop, int port, client::Settings settings = {});

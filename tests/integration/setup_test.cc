@@ -43,7 +43,7 @@ class Setup : public ::testing::Test {
   /// Runs a command that comes to its end by itself; its exit code and output.
   static std::pair<int, std::string> run(const Words& command) {
     Tidegate program(command, {}, false);
-    const auto code = program.process().wait(60s);
+    const auto code = program.process().wait();
     return {code.value_or(-1), program.output()};
   }
   static std::pair<int, std::string> setup(const std::string& database, const Words& more = {}) {
@@ -87,7 +87,7 @@ class Setup : public ::testing::Test {
     gateway.wait_ready();
     client::Loop loop;
     Watcher watcher(loop, gateway.port(), kOrders, "json");
-    ASSERT_TRUE(watcher.wait_whole(30s)) << watcher.fault() << gateway.output();
+    ASSERT_TRUE(watcher.wait_whole()) << watcher.fault() << gateway.output();
     EXPECT_EQ(watcher.rows().size(), rows);
     rig::Sql(database).exec("insert into orders values (1000, 'new')");
     EXPECT_TRUE(rig::eventually([&] { return watcher.rows().size() == rows + 1; })) << watcher.fault();

@@ -55,7 +55,7 @@ class StandbyWait : public ::testing::Test {
   void setup() {
     Words words{"setup", "--database", url};
     Tidegate program(with_broker(std::move(words)), {}, false);
-    EXPECT_EQ(program.process().wait(60s), 0) << program.output();
+    EXPECT_EQ(program.process().wait(), 0) << program.output();
   }
   Words with_broker(Words words) const {
     if (broker) {
@@ -81,7 +81,7 @@ class StandbyWait : public ::testing::Test {
     gateway = serve(std::move(environment));
     gateway->wait_ready();
     auto client = watch(kAll);
-    EXPECT_TRUE(client->wait_for(fingerprint(rows_of({{1, "old"}})), 20s)) << client->fault();
+    EXPECT_TRUE(client->wait_for(fingerprint(rows_of({{1, "old"}})))) << client->fault();
     return client;
   }
 
@@ -99,7 +99,7 @@ class StandbyWait : public ::testing::Test {
     writer = session_that_waits();
     ASSERT_TRUE(rig::eventually([&] { return writer->value("show synchronous_standby_names") == "absent"; }));
     writer->send(statement);
-    ASSERT_TRUE(witness.wait_for(fingerprint(after), 20s)) << witness.fault();
+    ASSERT_TRUE(witness.wait_for(fingerprint(after))) << witness.fault();
     EXPECT_EQ(sql.value("select status from orders where id = 1"), "old") << "it is visible already";
   }
   std::unique_ptr<rig::Sql> session_that_waits() const {
@@ -128,7 +128,7 @@ class StandbyWait : public ::testing::Test {
   /// The matcher has handled more, and said so: whatever V would have let through, it has.
   void others_go_on(int id, Watcher& witness, const Rows& after) {
     sql.exec("insert into orders values (" + std::to_string(id) + ", 'more', 1, 1, null)");
-    ASSERT_TRUE(witness.wait_for(fingerprint(after), 20s)) << witness.fault();
+    ASSERT_TRUE(witness.wait_for(fingerprint(after))) << witness.fault();
     const Program& reports = matcher ? matcher : gateway;
     const double told = reports->metric("tidegate_matcher_progress_total");
     ASSERT_TRUE(
@@ -157,13 +157,13 @@ TEST_F(StandbyWait, rule_18_who_joins_a_query_then_gets_the_commit_behind_its_sn
   const Rows changed = rows_of({{1, "new"}});
   commit_that_waits(kChange, *early, changed);
   const auto joins = watch(kAll);
-  ASSERT_TRUE(joins->wait_for(fingerprint(changed), 20s)) << joins->fault();
+  ASSERT_TRUE(joins->wait_for(fingerprint(changed))) << joins->fault();
   EXPECT_EQ(joins->spans().at(0).fingerprint, fingerprint(rows_of({{1, "old"}}))) << "what was visible";
   EXPECT_EQ(joins->counts().diffs, 1u);
   let_go();
   const Rows end = rows_of({{1, "new"}, {2, "more"}});
   others_go_on(2, *early, end);
-  EXPECT_TRUE(joins->wait_for(fingerprint(end), 20s)) << joins->fault();
+  EXPECT_TRUE(joins->wait_for(fingerprint(end))) << joins->fault();
   for (const auto* each : {&early, &joins}) EXPECT_EQ((*each)->counts().snapshots, 1u);
 }
 
@@ -171,10 +171,10 @@ TEST_F(StandbyWait, a_fence_by_lsn_alone_loses_the_commit) {
   const auto early = serve_one({"TIDEGATE_UNSAFE_LSN_FENCE=true"});
   commit_that_waits(kChange, *early, rows_of({{1, "new"}}));
   const auto joins = watch(kAll);
-  ASSERT_TRUE(joins->wait_whole(20s)) << joins->fault();
+  ASSERT_TRUE(joins->wait_whole()) << joins->fault();
   let_go();
   others_go_on(2, *early, rows_of({{1, "new"}, {2, "more"}}));
-  EXPECT_TRUE(joins->wait_for(fingerprint(rows_of({{1, "old"}, {2, "more"}})), 20s))
+  EXPECT_TRUE(joins->wait_for(fingerprint(rows_of({{1, "old"}, {2, "more"}}))))
       << "this schedule can't see the fault that the fence by xid closes";
 }
 
@@ -186,12 +186,12 @@ TEST_F(StandbyWait, rule_17_a_new_query_waits_for_v_and_nobody_else_does) {
   others_go_on(3, *early, rows_of({{1, "new"}, {2, "more"}, {3, "more"}}));
   EXPECT_EQ(late->counts().snapshots, 0u) << "V has not passed its registration";
   if (std::getenv("TIDEGATE_LONG") != nullptr) {  // it is told each half minute
-    EXPECT_TRUE(rig::eventually([&] { return late->waits() > 0; }, 60s));
+    EXPECT_TRUE(rig::eventually([&] { return late->waits() > 0; }));
     EXPECT_EQ(late->counts().snapshots, 0u);
   }
   let_go();
   const Rows end = rows_of({{1, "new"}, {2, "more"}, {3, "more"}});
-  EXPECT_TRUE(late->wait_for(fingerprint(end), 20s)) << late->fault();
+  EXPECT_TRUE(late->wait_for(fingerprint(end))) << late->fault();
   EXPECT_EQ(late->spans().at(0).fingerprint, fingerprint(end));
 }
 
@@ -199,7 +199,7 @@ TEST_F(StandbyWait, a_gateway_that_restarts_then_is_ready_when_the_commit_is_see
   const auto early = serve_one();
   commit_that_waits(kChange, *early, rows_of({{1, "new"}}));
   gateway->process().signal(SIGKILL);
-  EXPECT_EQ(gateway->process().wait(20s), 128 + SIGKILL);
+  EXPECT_EQ(gateway->process().wait(), 128 + SIGKILL);
   gateway = serve();
   EXPECT_TRUE(rig::eventually([&] {
     return sql.value("select count(*) from pg_replication_slots where temporary and active") == "1";
@@ -210,7 +210,7 @@ TEST_F(StandbyWait, a_gateway_that_restarts_then_is_ready_when_the_commit_is_see
   early->reconnect(gateway->port());
   const Rows end = rows_of({{1, "new"}, {2, "more"}});
   sql.exec("insert into orders values (2, 'more', 1, 1, null)");
-  EXPECT_TRUE(early->wait_for(fingerprint(end), 20s)) << early->fault();
+  EXPECT_TRUE(early->wait_for(fingerprint(end))) << early->fault();
 }
 
 TEST_F(StandbyWait, rule_1_a_matcher_and_gateway_that_restart_then_lose_nothing) {
@@ -221,7 +221,7 @@ TEST_F(StandbyWait, rule_1_a_matcher_and_gateway_that_restart_then_lose_nothing)
   matcher->wait_ready();
   gateway->wait_ready();
   const auto early = watch(kAll);
-  ASSERT_TRUE(early->wait_for(fingerprint(rows_of({{1, "old"}})), 30s)) << early->fault();
+  ASSERT_TRUE(early->wait_for(fingerprint(rows_of({{1, "old"}})))) << early->fault();
   Rows now = rows_of({{1, "new"}});
   commit_that_waits(kChange, *early, now);
   const std::string commit = std::to_string(early->spans().at(0).diffs.at(0).lsn.value());
@@ -231,7 +231,7 @@ TEST_F(StandbyWait, rule_1_a_matcher_and_gateway_that_restart_then_lose_nothing)
     now.merge(rows_of({{id, "more"}}));
     others_go_on(id, *early, now);
     matcher->process().signal(signal);
-    EXPECT_EQ(matcher->process().wait(20s), signal == SIGTERM ? 0 : 128 + SIGKILL) << matcher->output();
+    EXPECT_EQ(matcher->process().wait(), signal == SIGTERM ? 0 : 128 + SIGKILL) << matcher->output();
     EXPECT_TRUE(rig::eventually([&] {
       return sql.value("select not active from pg_replication_slots where slot_name = '" + name + "'") == "t";
     }));
@@ -248,14 +248,14 @@ TEST_F(StandbyWait, rule_1_a_matcher_and_gateway_that_restart_then_lose_nothing)
   }
   EXPECT_EQ(early->counts().snapshots, 1u);
   gateway->process().signal(SIGKILL);
-  EXPECT_EQ(gateway->process().wait(20s), 128 + SIGKILL);
+  EXPECT_EQ(gateway->process().wait(), 128 + SIGKILL);
   gateway = serve();
   gateway->wait_ready();
   early->reconnect(gateway->port());
   const auto late = watch(select("qty = 1"));
   let_go();
-  EXPECT_TRUE(early->wait_for(fingerprint(now), 30s)) << early->fault();
-  EXPECT_TRUE(late->wait_for(fingerprint(now), 30s)) << late->fault();
+  EXPECT_TRUE(early->wait_for(fingerprint(now))) << early->fault();
+  EXPECT_TRUE(late->wait_for(fingerprint(now))) << late->fault();
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <random>
 
+#include "base/testing.h"
 #include "client/client.h"
 #include "integration/watcher.h"
 #include "rig/postgres.h"
@@ -45,7 +46,7 @@ class Tables : public ::testing::Test {
     Words command{"setup", "--database", url};
     command.insert(command.end(), more.begin(), more.end());
     Tidegate program(command, {}, false);
-    EXPECT_EQ(program.process().wait(60s), 0) << program.output();
+    EXPECT_EQ(program.process().wait(), 0) << program.output();
     return program.output();
   }
   void serve(const Words& more = {}) {
@@ -59,7 +60,7 @@ class Tables : public ::testing::Test {
   }
   std::unique_ptr<Watcher> watch(const std::string& select) {
     auto watcher = subscribe(R"("sql":")" + in_json(select) + '"');
-    EXPECT_TRUE(watcher->wait_whole(60s)) << select << ": " << watcher->fault();
+    EXPECT_TRUE(watcher->wait_whole()) << select << ": " << watcher->fault();
     return watcher;
   }
   /// The error that a client is told where its query can't be served, as it was sent.
@@ -79,20 +80,18 @@ class Tables : public ::testing::Test {
       const std::lock_guard lock(mutex);
       return !error.empty();
     };
-    EXPECT_TRUE(rig::eventually(came, 60s)) << select;
+    EXPECT_TRUE(rig::eventually(came)) << select;
     const std::lock_guard lock(mutex);
     return error;
   }
   /// As `watch`, once the gateway has looked at the catalogue again, as it does now and then.
   std::unique_ptr<Watcher> watch_soon(const std::string& select) {
     std::unique_ptr<Watcher> watcher;
-    EXPECT_TRUE(rig::eventually(
-        [&] {
-          watcher = subscribe(R"("sql":")" + in_json(select) + '"');
-          return watcher->wait_whole(2s);
-        },
-        60s))
-        << select << ": " << watcher->fault();
+    EXPECT_TRUE(rig::eventually([&] {
+      watcher = subscribe(R"("sql":")" + in_json(select) + '"');
+      return watcher->wait_whole(2s);
+    })) << select
+        << ": " << watcher->fault();
     return watcher;
   }
   static std::string text(const Watcher& watcher) {
@@ -108,13 +107,13 @@ class Tables : public ::testing::Test {
   }
   void expect_holds(const Watcher& watcher, const std::string& rows) {
     const std::string want = wanted(rows);
-    EXPECT_TRUE(rig::eventually([&] { return text(watcher) == want; }, 60s))
+    EXPECT_TRUE(rig::eventually([&] { return text(watcher) == want; }))
         << rows << "\nwanted\n"
         << want << "held\n"
         << text(watcher) << watcher.standing() << watcher.fault();
   }
   bool told(const Watcher& watcher, const std::string& what) {
-    return rig::eventually([&] { return watcher.fault().find(what) != std::string::npos; }, 60s);
+    return rig::eventually([&] { return watcher.fault().find(what) != std::string::npos; });
   }
 
   static inline std::unique_ptr<rig::PostgresServer> server;
@@ -126,8 +125,7 @@ class Tables : public ::testing::Test {
 };
 
 unsigned seed_of_run() {
-  const char* given = std::getenv("TIDEGATE_SEED");
-  const unsigned seed = given == nullptr ? std::random_device{}() : static_cast<unsigned>(std::atoi(given));
+  const unsigned seed = test_seed();
   std::cout << "TIDEGATE_SEED=" << seed << '\n';
   return seed;
 }
@@ -304,7 +302,7 @@ TEST_F(Tables, names_are_what_they_are) {
   const auto dotted = watch("select * from \"a.b\"");
   const auto json = subscribe(
       R"("query":{"table":"Sch.ema.We\"ird 'T'","columns":["größe"],"where":[{"column":"I.D","op":"=","value":1}]})");
-  EXPECT_TRUE(json->wait_whole(60s)) << json->fault();
+  EXPECT_TRUE(json->wait_whole()) << json->fault();
   sql.exec(
       "insert into \"Sch.ema\".\"We\"\"ird 'T'\" values (1, 'é\"', 2), (2, 'x', 3); update "
       "\"Sch.ema\".\"We\"\"ird 'T'\" set "
@@ -363,14 +361,12 @@ TEST_F(Tables, rule_7_another_column_of_the_same_name_has_its_own_values) {
   const auto statuses = watch("select id, status from orders");
   const auto total_now = [&](const std::string& ddl) {
     sql.exec(ddl);
-    const bool ended = rig::eventually(
-        [&] {
-          return text(*totals) ==
-                     wanted(
-                         R"(select format('{"id":%s,"total":%s}', id, coalesce(total::text, 'null')) from orders)") ||
-                 !totals->fault().empty();
-        },
-        60s);
+    const bool ended = rig::eventually([&] {
+      return text(*totals) ==
+                 wanted(
+                     R"(select format('{"id":%s,"total":%s}', id, coalesce(total::text, 'null')) from orders)") ||
+             !totals->fault().empty();
+    });
     EXPECT_TRUE(ended) << ddl << text(*totals);
     // Where the matcher looked in between, the column was gone: then the client is told, and asks again.
     if (!totals->fault().empty()) {
@@ -441,7 +437,7 @@ TEST_F(Tables, rule_7_a_table_made_anew_is_another_one) {
         "insert into orders (id, status) values (2, 'more'); insert into others values (1, 'x') on conflict "
         "(id) do update "
         "set status = 'y'");
-    EXPECT_TRUE(rig::eventually([&] { return text(*orders).find("more") != std::string::npos; }, 60s))
+    EXPECT_TRUE(rig::eventually([&] { return text(*orders).find("more") != std::string::npos; }))
         << text(*orders);
     EXPECT_NE(text(*orders).find("anew"), std::string::npos);
     EXPECT_EQ(text(*orders).find("old"), std::string::npos);

@@ -14,12 +14,12 @@ std::string subscribe_text(const std::string& query, const std::string& frames) 
 }  // namespace
 
 Watcher::Watcher(client::Loop& loop, int port, std::string query, std::string frames,
-                 int receive_buffer_bytes)
+                 int receive_buffer_bytes, bool paused)
     : loop_(loop),
       subscribe_(subscribe_text(query, frames)),
       receive_buffer_bytes_(receive_buffer_bytes),
       replica_("q", true) {
-  connect(port);
+  connect(port, paused);
 }
 
 void Watcher::reconnect(int port) {
@@ -68,7 +68,7 @@ void Watcher::on_text(std::string_view text) {
   received();
 }
 
-void Watcher::connect(int port) {
+void Watcher::connect(int port, bool paused) {
   client::Settings settings;
   settings.port = static_cast<std::uint16_t>(port);
   settings.subprotocols = {"tidegate.v1"};
@@ -97,6 +97,7 @@ void Watcher::connect(int port) {
     connected_ = true;
   }
   client_ = std::make_unique<client::Client>(loop_, std::move(settings), std::move(handlers));
+  if (paused) client_->pause_reading();
   client_->send_text(std::move(subscribe));
 }
 

@@ -12,6 +12,7 @@
 #include "base/fence.h"
 #include "client/client.h"
 #include "client/replica.h"
+#include "rig/process.h"
 
 namespace tidegate::test {
 
@@ -32,8 +33,10 @@ class Watcher {
   };
 
   /// `query` is what stands in the subscribe behind `hashId`, e.g. `"sql":"select …"`. `frames`: `json`, or
-  /// empty. `receive_buffer_bytes`: of its socket, 0 the system's.
-  Watcher(client::Loop& loop, int port, std::string query, std::string frames, int receive_buffer_bytes = 0);
+  /// empty. `receive_buffer_bytes`: of its socket, 0 the system's. `paused`: it has read nothing of what is
+  /// sent when this returns, and reads nothing until `resume`.
+  Watcher(client::Loop& loop, int port, std::string query, std::string frames, int receive_buffer_bytes = 0,
+          bool paused = false);
 
   /// Cuts the connection and comes back with the cursor that it has; what it holds and its history stay.
   void reconnect(int port);
@@ -44,9 +47,9 @@ class Watcher {
   void resume();
 
   /// Waits until what it holds has this fingerprint; not any longer once something went wrong.
-  bool wait_for(std::uint64_t fingerprint, std::chrono::milliseconds timeout);
+  bool wait_for(std::uint64_t fingerprint, std::chrono::milliseconds timeout = rig::kPatience);
   /// Waits until it has a whole snapshot.
-  bool wait_whole(std::chrono::milliseconds timeout);
+  bool wait_whole(std::chrono::milliseconds timeout = rig::kPatience);
   [[nodiscard]] std::vector<Span> spans() const;
   [[nodiscard]] client::ReplicaCounts counts() const;
   [[nodiscard]] std::map<std::string, std::string> rows() const;
@@ -66,7 +69,7 @@ class Watcher {
   [[nodiscard]] int waits() const;
 
  private:
-  void connect(int port);
+  void connect(int port, bool paused = false);
   void on_text(std::string_view text);
   void received();
   /// With the cursor, where there is one. With mutex_ held.

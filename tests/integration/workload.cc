@@ -74,10 +74,10 @@ void prepared_transaction(rig::Sql& sql, Random& random, const std::string& name
   sql.exec((random() % 4 == 0 ? "rollback prepared " : "commit prepared ") + gid);
 }
 
-void truncation(rig::Sql& sql, Random& random) {
+void truncation(rig::Sql& sql, std::uint32_t kind, Random& random) {
   const std::string refill =
       "insert into orders select i, 'new', i % 20, i, null from generate_series(0, 199, 3) i";
-  switch (random() % 4) {
+  switch (kind % 4) {
     case 0:
       sql.exec("truncate orders");
       sql.exec(refill);
@@ -202,7 +202,7 @@ void Workload::write(std::uint32_t seed) {
   for (int i = 0; i < transactions_; ++i) {
     for (int allowed = allowed_; committed_ >= allowed; allowed = allowed_) allowed_.wait(allowed);
     try {
-      write_one(sql, random, name + std::to_string(i));
+      write_one(sql, random, name + std::to_string(i), 2 * i == transactions_);
     } catch (
         const rig::SqlError&) {  // a deadlock, or a key that is taken: rolled back, which is part of the load
       if (!rolled_back(sql)) {   // nobody waits for what will not be
@@ -216,12 +216,15 @@ void Workload::write(std::uint32_t seed) {
   }
 }
 
-void Workload::write_one(rig::Sql& sql, Random& random, const std::string& name) const {
+/// In the middle of its load each writer does once what else comes by chance, and now and then not at all.
+void Workload::write_one(rig::Sql& sql, Random& random, const std::string& name, bool middle) const {
   if (hardships_.standby)
     sql.exec(random() % 3 == 0 ? "set synchronous_commit = on" : "set synchronous_commit = local");
   const std::uint32_t dice = random() % 200;
-  if (hardships_.truncate && dice < 2) return truncation(sql, random);
+  if (hardships_.truncate && middle) truncation(sql, 2, random);
+  if (hardships_.truncate && dice < 2) return truncation(sql, random(), random);
   if (hardships_.rewrites && dice >= 2 && dice < 6) return rewriting(sql, random);
+  if (hardships_.large && middle) large_transaction(sql, random);
   if (hardships_.large && dice == 6) return large_transaction(sql, random);
   if (hardships_.prepared && dice >= 7 && dice < 40) return prepared_transaction(sql, random, name);
   sql.exec(transaction(random));

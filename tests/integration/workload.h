@@ -61,7 +61,7 @@ class Workload {
 
  private:
   void write(std::uint32_t seed);
-  void write_one(rig::Sql& sql, std::mt19937& random, const std::string& name) const;
+  void write_one(rig::Sql& sql, std::mt19937& random, const std::string& name, bool middle) const;
   const std::string url_;
   const int writers_;
   const int transactions_;

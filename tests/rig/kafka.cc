@@ -15,8 +15,7 @@ namespace tidegate::rig {
 namespace {
 
 using namespace std::chrono_literals;
-constexpr auto kStart = 60s;  // a first start takes 5 s on a quiet machine
-constexpr int kAnswerMs = 30'000;
+constexpr int kAnswerMs = 60'000;
 
 using Handle = std::unique_ptr<rd_kafka_t, decltype(&rd_kafka_destroy)>;
 
@@ -34,8 +33,11 @@ rd_kafka_t* open_handle(rd_kafka_type_t type, const KafkaBroker::Settings& setti
   return handle;
 }
 
+/// To ask for a topic makes none.
 Handle client(const std::string& brokers) {
-  return {open_handle(RD_KAFKA_PRODUCER, {{"bootstrap.servers", brokers}, {"log_level", "0"}}),
+  return {open_handle(
+              RD_KAFKA_PRODUCER,
+              {{"bootstrap.servers", brokers}, {"log_level", "0"}, {"allow.auto.create.topics", "false"}}),
           &rd_kafka_destroy};
 }
 
@@ -75,32 +77,34 @@ void administer(rd_kafka_t* handle,
   if (!fault.empty()) throw std::runtime_error(fault);
 }
 
-void check_topics(const rd_kafka_topic_result_t** results, size_t count) {
-  for (size_t i = 0; i < count; ++i) {
-    if (rd_kafka_topic_result_error(results[i]) == RD_KAFKA_RESP_ERR_NO_ERROR) continue;
-    const char* text = rd_kafka_topic_result_error_string(results[i]);
-    throw std::runtime_error(text != nullptr ? text
-                                             : rd_kafka_err2str(rd_kafka_topic_result_error(results[i])));
-  }
+/// Whether the topic was made; false where the controller has not heard of its broker for a moment, as on a
+/// machine that is busy with something else. Throws for any other reason.
+bool made(const rd_kafka_topic_result_t* result) {
+  const auto error = rd_kafka_topic_result_error(result);
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return true;
+  if (error == RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR) return false;
+  const char* text = rd_kafka_topic_result_error_string(result);
+  throw std::runtime_error(text != nullptr ? text : rd_kafka_err2str(error));
 }
 
-/// The broker learns of a new topic a little later than the controller that made it.
+/// The broker learns of what the controller has done a little later: how many partitions the topic has, 0 for
+/// one that is gone.
 void wait_until_known(rd_kafka_t* handle, const std::string& name, int partitions) {
   const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(kAnswerMs);
-  const std::unique_ptr<rd_kafka_topic_t, decltype(&rd_kafka_topic_destroy)> topic(
-      rd_kafka_topic_new(handle, name.c_str(), nullptr), &rd_kafka_topic_destroy);
   while (std::chrono::steady_clock::now() < until) {
     const rd_kafka_metadata_t* metadata = nullptr;
-    if (rd_kafka_metadata(handle, 0, topic.get(), &metadata, kAnswerMs) != RD_KAFKA_RESP_ERR_NO_ERROR)
-      continue;
+    if (rd_kafka_metadata(handle, 1, nullptr, &metadata, kAnswerMs) != RD_KAFKA_RESP_ERR_NO_ERROR) continue;
     int led = 0;
-    for (int i = 0; metadata->topic_cnt == 1 && i < metadata->topics[0].partition_cnt; ++i) {
-      led += metadata->topics[0].partitions[i].leader >= 0 ? 1 : 0;
+    for (int t = 0; t < metadata->topic_cnt; ++t) {
+      if (metadata->topics[t].topic != name) continue;
+      for (int i = 0; i < metadata->topics[t].partition_cnt; ++i) {
+        led += metadata->topics[t].partitions[i].leader >= 0 || partitions == 0 ? 1 : 0;
+      }
     }
     rd_kafka_metadata_destroy(metadata);
     if (led == partitions) return;
   }
-  throw std::runtime_error("topic " + name + " is not known to the broker");
+  throw std::runtime_error("the broker does not know what became of topic " + name);
 }
 
 std::string properties(int port, int controller, const std::string& data,
@@ -136,9 +140,10 @@ std::string jar_directory() {
 
 }  // namespace
 
-KafkaBroker::KafkaBroker(Settings settings) : lib_(jar_directory()), port_(free_port()) {
+KafkaBroker::KafkaBroker(Settings settings) : lib_(jar_directory()) {
   const std::string path = directory_.path() + "/server.properties";
-  std::ofstream(path) << properties(port_, free_port(), directory_.path() + "/data", settings);
+  std::ofstream(path) << properties(port_.number(), controller_port_.number(), directory_.path() + "/data",
+                                    settings);
   format();
   start();
 }
@@ -158,7 +163,7 @@ void KafkaBroker::lose_disk() {
 KafkaBroker::~KafkaBroker() = default;
 
 std::string KafkaBroker::brokers() const {
-  return "127.0.0.1:" + std::to_string(port_);
+  return "127.0.0.1:" + std::to_string(port_.number());
 }
 
 std::string KafkaBroker::log() const {
@@ -179,7 +184,7 @@ void KafkaBroker::launch() {
 }
 
 void KafkaBroker::wait_until_it_answers() {
-  const auto until = std::chrono::steady_clock::now() + kStart;
+  const auto until = std::chrono::steady_clock::now() + kPatience;
   const Handle handle = client(brokers());
   while (std::chrono::steady_clock::now() < until && process_->running()) {
     const rd_kafka_metadata_t* metadata = nullptr;
@@ -199,12 +204,12 @@ void KafkaBroker::start() {
 
 void KafkaBroker::stop() {
   process_->signal(SIGTERM);
-  if (!process_->wait(30s)) throw std::runtime_error("the broker does not stop: " + log());
+  if (!process_->wait(kPatience)) throw std::runtime_error("the broker does not stop: " + log());
 }
 
 void KafkaBroker::kill() {
   process_->signal(SIGKILL);
-  process_->wait(10s);
+  process_->wait(kPatience);
 }
 
 void KafkaBroker::restart() {
@@ -217,14 +222,18 @@ void KafkaBroker::create_topic(const std::string& name, int partitions, const Se
   std::array<char, 256> error{};
   rd_kafka_NewTopic_t* topic = rd_kafka_NewTopic_new(name.c_str(), partitions, 1, error.data(), error.size());
   for (const auto& [key, value] : config) rd_kafka_NewTopic_set_config(topic, key.c_str(), value.c_str());
-  administer(
-      handle.get(),
-      [&](auto* options, auto* queue) { rd_kafka_CreateTopics(handle.get(), &topic, 1, options, queue); },
-      [](rd_kafka_event_t* event) {
-        size_t count = 0;
-        check_topics(rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count),
-                     count);
-      });
+  bool done = false;
+  const auto until = std::chrono::steady_clock::now() + kPatience;
+  while (!done && std::chrono::steady_clock::now() < until) {
+    administer(
+        handle.get(),
+        [&](auto* options, auto* queue) { rd_kafka_CreateTopics(handle.get(), &topic, 1, options, queue); },
+        [&](rd_kafka_event_t* event) {
+          size_t count = 0;
+          done =
+              made(*rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count));
+        });
+  }
   rd_kafka_NewTopic_destroy(topic);
   wait_until_known(handle.get(), name, partitions);
 }
@@ -236,6 +245,7 @@ void KafkaBroker::delete_topic(const std::string& name) {
     rd_kafka_DeleteTopics(handle.get(), &topic, 1, options, queue);
   });
   rd_kafka_DeleteTopic_destroy(topic);
+  wait_until_known(handle.get(), name, 0);
 }
 
 void KafkaBroker::add_partitions(const std::string& name, int total) {
@@ -247,6 +257,7 @@ void KafkaBroker::add_partitions(const std::string& name, int total) {
     rd_kafka_CreatePartitions(handle.get(), &more, 1, options, queue);
   });
   rd_kafka_NewPartitions_destroy(more);
+  wait_until_known(handle.get(), name, total);
 }
 
 void KafkaBroker::delete_records_below(const std::string& topic, int partition, std::int64_t offset) {

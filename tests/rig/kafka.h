@@ -54,7 +54,8 @@ class KafkaBroker {
   void format();
   TemporaryDirectory directory_;
   std::string lib_;
-  int port_ = 0;
+  Port port_;
+  Port controller_port_;
   std::unique_ptr<Process> process_;
 };
 

@@ -15,10 +15,8 @@ namespace tidegate::rig {
 namespace {
 
 using namespace std::chrono_literals;
-constexpr auto kLook = 10ms;         // between two looks at a server that starts
-constexpr auto kStartTimeout = 60s;  // a loaded machine with two cores
-constexpr auto kStopTimeout = 30s;   // then it is killed
-constexpr int kPortsTried = 5;       // another process may take a free port before we do
+constexpr auto kLook = 10ms;        // between two looks at a server that starts
+constexpr auto kStopTimeout = 50s;  // then it is killed; less than authentication_timeout
 constexpr const char* kUser = "postgres";
 
 std::string binaries() {
@@ -52,13 +50,26 @@ std::vector<pid_t> children_of(pid_t pid) {
   return children;
 }
 
-/// Gone, or a zombie that nobody has waited for yet.
-bool ended(pid_t pid) {
+/// As in /proc: `T` is stopped, `Z` and `X` have ended; `X` too where there is none.
+char state_of(pid_t pid) {
   std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
   std::string line;
-  if (!std::getline(file, line)) return true;
+  if (!std::getline(file, line)) return 'X';
   const std::size_t state = line.rfind(") ");
-  return state == std::string::npos || line[state + 2] == 'Z' || line[state + 2] == 'X';
+  return state == std::string::npos ? 'X' : line[state + 2];
+}
+
+/// Gone, or a zombie that nobody has waited for yet.
+bool ended(pid_t pid) {
+  const char state = state_of(pid);
+  return state == 'Z' || state == 'X';
+}
+
+/// Stops a server, and gives those that it started: whom it is starting just now is among them.
+std::vector<pid_t> stopped(const Process& server) {
+  server.signal(SIGSTOP);
+  eventually([&] { return state_of(server.pid()) == 'T' || ended(server.pid()); }, kStopTimeout);
+  return children_of(server.pid());
 }
 
 void no_notice(void*, const char*) {}
@@ -71,17 +82,17 @@ PostgresServer::PostgresServer(Settings settings)
   run({binaries() + "/initdb", "-D", data_, "-U", kUser, "-A", "trust", "--locale=C.UTF-8", "-E", "UTF8",
        "-N"},
       as_server());
-  start_on_a_free_port();
+  start();
 }
 
 std::unique_ptr<PostgresServer> PostgresServer::standby_of(const PostgresServer& primary) {
   std::unique_ptr<PostgresServer> standby(new PostgresServer(Empty{}));
   give_to_server(standby->directory_.path());
   run({binaries() + "/pg_basebackup", "-D", standby->data_, "-h", "127.0.0.1", "-p",
-       std::to_string(primary.port_), "-U", kUser, "-X", "stream", "-c", "fast", "-R"},
+       std::to_string(primary.port()), "-U", kUser, "-X", "stream", "-c", "fast", "-R"},
       as_server());
   standby->settings_ = primary.settings_;
-  standby->start_on_a_free_port();
+  standby->start();
   return standby;
 }
 
@@ -89,8 +100,7 @@ void PostgresServer::await_replay(const PostgresServer& primary) const {
   const std::string written = Sql(primary.url()).value("select pg_current_wal_flush_lsn()");
   Sql sql(url());
   const bool there =
-      eventually([&] { return sql.value("select pg_last_wal_replay_lsn() >= '" + written + "'") == "t"; },
-                 kStartTimeout);
+      eventually([&] { return sql.value("select pg_last_wal_replay_lsn() >= '" + written + "'") == "t"; });
   if (!there) throw std::runtime_error("the standby does not follow: " + log());
 }
 
@@ -98,24 +108,12 @@ void PostgresServer::cut_off() const {
   Sql sql(url());
   sql.exec("alter system set primary_conninfo = ''");
   sql.exec("select pg_reload_conf()");
-  const bool cut = eventually([&] { return sql.value("select count(*) from pg_stat_wal_receiver") == "0"; },
-                              kStartTimeout);
+  const bool cut = eventually([&] { return sql.value("select count(*) from pg_stat_wal_receiver") == "0"; });
   if (!cut) throw std::runtime_error("the standby still hears its primary: " + log());
 }
 
 void PostgresServer::promote() const {
   if (Sql(url()).value("select pg_promote()") != "t") throw std::runtime_error("not promoted: " + log());
-}
-
-void PostgresServer::start_on_a_free_port() {
-  for (int left = kPortsTried; !process_; --left) {
-    port_ = free_port();
-    try {
-      start();
-    } catch (const std::runtime_error&) {
-      if (left == 1) throw;
-    }
-  }
 }
 
 PostgresServer::~PostgresServer() {
@@ -127,7 +125,7 @@ std::string PostgresServer::url(const std::string& database) const {
 }
 
 std::string PostgresServer::url_as(const std::string& role, const std::string& database) const {
-  return "postgres://" + role + "@127.0.0.1:" + std::to_string(port_) + "/" + database;
+  return "postgres://" + role + "@127.0.0.1:" + std::to_string(port()) + "/" + database;
 }
 
 std::string PostgresServer::log() const {
@@ -142,7 +140,7 @@ std::string PostgresServer::create_database(const std::string& name) {
 
 void PostgresServer::launch() {
   std::vector<std::string> command = {binaries() + "/postgres", "-D", data_};
-  Settings all = {{"port", std::to_string(port_)},
+  Settings all = {{"port", std::to_string(port())},
                   {"listen_addresses", "127.0.0.1"},
                   {"unix_socket_directories", directory_.path()},
                   {"fsync", "off"},
@@ -166,7 +164,7 @@ bool PostgresServer::accepts() const {
 }
 
 void PostgresServer::start() {
-  const auto until = std::chrono::steady_clock::now() + kStartTimeout;
+  const auto until = std::chrono::steady_clock::now() + kPatience;
   for (launch(); !accepts();) {
     if (std::chrono::steady_clock::now() >= until || !process_->running()) {
       process_.reset();
@@ -176,20 +174,21 @@ void PostgresServer::start() {
   }
 }
 
-void PostgresServer::stop(Stop mode) {
-  if (!process_) return;
+bool PostgresServer::stop(Stop mode) {
+  if (!process_) return true;
   process_->signal(mode == Stop::fast ? SIGINT : SIGQUIT);
   if (process_->wait(kStopTimeout)) {
     process_.reset();
-  } else {
-    kill();
+    return true;
   }
+  kill();
+  return false;
 }
 
 void PostgresServer::kill() {
   if (!process_) return;
-  const std::vector<pid_t> children = children_of(process_->pid());
-  process_->signal(SIGKILL);  // first, so that it starts no new ones
+  const std::vector<pid_t> children = stopped(*process_);
+  process_->signal(SIGKILL);
   for (const pid_t child : children) ::kill(child, SIGKILL);
   process_.reset();
   for (const pid_t child : children) {  // their shared memory must be free before the next start
@@ -198,8 +197,7 @@ void PostgresServer::kill() {
 }
 
 void PostgresServer::freeze() const {
-  process_->signal(SIGSTOP);  // first, so that it starts no new ones
-  for (const pid_t child : children_of(process_->pid())) ::kill(child, SIGSTOP);
+  for (const pid_t child : stopped(*process_)) ::kill(child, SIGSTOP);
 }
 
 void PostgresServer::thaw() const {

@@ -35,7 +35,7 @@ class PostgresServer {
   PostgresServer(const PostgresServer&) = delete;
   PostgresServer& operator=(const PostgresServer&) = delete;
 
-  [[nodiscard]] int port() const { return port_; }
+  [[nodiscard]] int port() const { return port_.number(); }
   [[nodiscard]] const std::string& data_directory() const { return data_; }
   /// `postgres://postgres@127.0.0.1:PORT/DATABASE`.
   [[nodiscard]] std::string url(const std::string& database = "postgres") const;
@@ -48,7 +48,8 @@ class PostgresServer {
 
   /// Waits until it accepts connections; on the same port as before.
   void start();
-  void stop(Stop mode = Stop::fast);
+  /// Kills it where it does not end in time; whether it did.
+  bool stop(Stop mode = Stop::fast);
   /// SIGKILL to the server and everything that it started.
   void kill();
   /// SIGSTOP to all of them: connections stay open and nobody answers. And SIGCONT.
@@ -72,14 +73,13 @@ class PostgresServer {
  private:
   struct Empty {};
   explicit PostgresServer(Empty) : data_(directory_.path() + "/data") {}
-  void start_on_a_free_port();
   void launch();
   [[nodiscard]] bool accepts() const;
 
   TemporaryDirectory directory_;
   std::string data_;
   Settings settings_;
-  int port_ = 0;
+  Port port_;
   std::unique_ptr<Process> process_;
 };
 
@@ -129,7 +129,7 @@ void look_again();
 /// Looks again and again until `condition` holds; false where `timeout` is over before. For what the database
 /// tells only when asked (pg_stat_activity, pg_locks).
 template <class Condition>
-bool eventually(Condition condition, std::chrono::milliseconds timeout = std::chrono::seconds(20)) {
+bool eventually(Condition condition, std::chrono::milliseconds timeout = kPatience) {
   const auto until = std::chrono::steady_clock::now() + timeout;
   while (!condition()) {
     if (std::chrono::steady_clock::now() >= until) return false;

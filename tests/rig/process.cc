@@ -59,7 +59,7 @@ Process::Process(std::vector<std::string> command, std::string log_path, Options
 Process::~Process() {
   if (running()) {
     signal(SIGKILL);
-    wait(10s);
+    wait(kPatience);
   }
 }
 
@@ -119,7 +119,7 @@ std::string run(std::vector<std::string> command, Process::Options options) {
   const std::string shown = command.front();
   std::filesystem::permissions(directory.path(), std::filesystem::perms::all);
   Process process(std::move(command), directory.path() + "/out", std::move(options));
-  const auto code = process.wait(120s);
+  const auto code = process.wait(kPatience);
   if (code != 0) throw std::runtime_error(shown + " failed: " + process.output());
   return process.output();
 }
@@ -135,18 +135,23 @@ TemporaryDirectory::~TemporaryDirectory() {
   std::filesystem::remove_all(path_, ignored);
 }
 
-int free_port() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+Port::Port() : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  const int shared = 1;
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof address;
-  if (::bind(fd, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
-      ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+  if (::setsockopt(socket_, SOL_SOCKET, SO_REUSEADDR, &shared, sizeof shared) != 0 ||
+      ::bind(socket_, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
+      ::getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+    ::close(socket_);
     throw std::runtime_error("no free port");
   }
-  ::close(fd);
-  return ntohs(address.sin_port);
+  number_ = ntohs(address.sin_port);
+}
+
+Port::~Port() {
+  ::close(socket_);
 }
 
 }  // namespace tidegate::rig

@@ -8,19 +8,23 @@
 #include <cstdlib>
 #include <sstream>
 #include <stdexcept>
-#include <thread>
+
+#include "rig/postgres.h"
 
 namespace tidegate::rig {
 namespace {
 
 using namespace std::chrono_literals;
 constexpr std::string_view kListening = "listening on ";
+constexpr auto kAnswer = 90s;  // of one HTTP request
 
+/// 0 while that line is not there, or not whole.
 int port_in(const std::string& output) {
   const std::size_t at = output.find(kListening);
-  if (at == std::string::npos) throw std::runtime_error("no address in: " + output);
-  const std::size_t colon = output.find_first_of("\"\n ", at + kListening.size());
-  const std::string address = output.substr(at + kListening.size(), colon - at - kListening.size());
+  if (at == std::string::npos) return 0;
+  const std::size_t end = output.find_first_of("\"\n ", at + kListening.size());
+  if (end == std::string::npos) return 0;
+  const std::string address = output.substr(at + kListening.size(), end - at - kListening.size());
   return std::stoi(address.substr(address.rfind(':') + 1));
 }
 
@@ -40,20 +44,22 @@ Tidegate::Tidegate(std::vector<std::string> arguments, std::vector<std::string> 
   options.directory = directory_.path();
   process_ = std::make_unique<Process>(std::move(command), directory_.path() + "/output", options);
   if (!listens) return;
-  if (!process_->wait_for_output(std::string(kListening), 60s))
-    throw std::runtime_error("did not start: " + output());
-  port_ = port_in(output());
+  eventually([this] {
+    const bool alive = process_->running();
+    port_ = port_in(output());
+    return port_ != 0 || !alive;
+  });
+  if (port_ == 0) throw std::runtime_error("did not start: " + output());
 }
 
 void Tidegate::wait_ready() {
   HttpAnswer answer;
-  for (const auto until = std::chrono::steady_clock::now() + 60s; std::chrono::steady_clock::now() < until;) {
+  const bool ready = eventually([&] {
     if (!process_->running()) throw std::runtime_error("ended: " + output());
     answer = http(port_, "GET", "/readyz");
-    if (answer.status == 200) return;
-    std::this_thread::sleep_for(20ms);
-  }
-  throw std::runtime_error("not ready: " + answer.body + "\n" + output());
+    return answer.status == 200;
+  });
+  if (!ready) throw std::runtime_error("not ready: " + answer.body + "\n" + output());
 }
 
 double Tidegate::metric(std::string_view name) const {
@@ -78,7 +84,7 @@ HttpAnswer http(int port, const std::string& method, const std::string& target, 
     ::close(fd);
     throw std::runtime_error("nobody listens on port " + std::to_string(port));
   }
-  const timeval patience{30, 0};
+  const timeval patience{kAnswer.count(), 0};
   ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   std::string request =
       method + " " + target +

@@ -21,7 +21,7 @@ class Tidegate {
   [[nodiscard]] int port() const { return port_; }
   [[nodiscard]] std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
   [[nodiscard]] std::string output() const { return process_->output(); }
-  /// Polls /readyz until it answers 200; throws with its last answer after 60 s.
+  /// Polls /readyz until it answers 200; throws with its last answer after kPatience.
   void wait_ready();
   /// One metric's value from /metrics, the sum over its labels; 0 where there is none.
   [[nodiscard]] double metric(std::string_view name) const;
