@@ -75,9 +75,7 @@ class DurableStreamTest : public DatabaseTest {
     });
     sql_->exec("insert into orders values (1)");
     sql_.reset();
-    const auto before = std::chrono::steady_clock::now();
-    server_->stop();
-    EXPECT_LT(std::chrono::steady_clock::now() - before, 25s) << "it was killed";
+    EXPECT_TRUE(server_->stop()) << "it had to be killed";
     stop = true;
     reader.join();
     server_->start();

@@ -220,8 +220,12 @@ TEST_F(SnapshotTest, Rule17LocksTheTableBeforeItLooks) {
 
 TEST_F(SnapshotTest, Rule17IsGivenOnlyOnceTheWalUpToItsFenceIsWrittenOut) {
   make_orders();
-  sql_->exec("begin; insert into orders values (1, 'open', 1)");  // WAL that nobody waits for
-  ASSERT_EQ(sql_->value("select pg_current_wal_flush_lsn() < pg_current_wal_insert_lsn()"), "t");
+  sql_->exec("begin");
+  int rows = 0;
+  ASSERT_TRUE(rig::eventually([&] {  // WAL that nobody waits for, unless the server writes it out just now
+    sql_->exec("insert into orders values (" + std::to_string(++rows) + ", 'open', 1)");
+    return sql_->value("select pg_current_wal_flush_lsn() < pg_current_wal_insert_lsn()") == "t";
+  }));
   Collected sink;
   ASSERT_TRUE(reader_of(options())->read(*query_of("orders"), sink).ok());
   const auto flushed = parse_position(sql_->value("select pg_current_wal_flush_lsn()"));
@@ -269,7 +273,7 @@ TEST_F(SnapshotTest, IsUnavailableWhereItTakesTooLong) {
   sql_->exec("insert into orders select i, repeat('x', 900) from generate_series(1, 30000) i");
   const auto query = query_of("orders");
   Options hasty = options();
-  hasty.statement_timeout = 300ms;
+  hasty.statement_timeout = 1s;
   auto reader = reader_of(hasty);
   Collected sink;
   // The sink is slower than the database may take; the server fills the socket and waits, then it is cut off.
@@ -277,9 +281,10 @@ TEST_F(SnapshotTest, IsUnavailableWhereItTakesTooLong) {
   const Status status = reader->read(*query, sink);
   ASSERT_FALSE(status.ok());
   EXPECT_EQ(status.error().fault, Fault::unavailable);
-  EXPECT_NE(status.error().message.find("longer than 300 ms"), std::string::npos) << status.error().message;
+  EXPECT_NE(status.error().message.find("longer than 1000 ms"), std::string::npos) << status.error().message;
   EXPECT_LT(sink.rows.size(), 30'000u);
-  sql_->exec("delete from orders where id > 10");
+  // Anew, so that to read what is left takes no time.
+  sql_->exec("truncate orders; insert into orders select i from generate_series(1, 10) i");
   Collected all;
   EXPECT_TRUE(reader->read(*query, all).ok()) << "the reader can be used again";
   EXPECT_EQ(all.rows.size(), 10u);

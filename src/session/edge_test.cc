@@ -177,8 +177,8 @@ TEST_F(WebSocketTest, TheIdleAreClosedWith1000) {
 }
 
 TEST_F(WebSocketTest, PingsKeepAPeerThatAnswersAlive) {
-  options.idle_timeout = 400ms;
-  options.ping_interval = 40ms;
+  options.idle_timeout = 2s;  // more than a busy machine may keep either side waiting
+  options.ping_interval = 200ms;
   start();
   RawPeer peer(edge->port());
   peer.upgrade();
@@ -258,6 +258,7 @@ TEST_F(WebSocketTest, NothingFollowsTheCloseThatAnswersAPeers) {
 
 TEST_F(WebSocketTest, ADrainDeliversWhatIsQueuedAndClosesWith1012) {
   allow_backlog();
+  options.drain = kPatience;
   start();
   RawPeer peer(edge->port(), 16 << 10);
   subscribe(peer);
@@ -283,7 +284,7 @@ TEST_F(WebSocketTest, ADrainEndsInTimeThoughAPeerTakesNothing) {
   RawPeer idle_http(edge->port());
   const auto begin = std::chrono::steady_clock::now();
   edge->stop();
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 5s);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 30s);
   EXPECT_EQ(metric("tidegate_connections"), 0);
   EXPECT_TRUE(idle_http.ended());
 }

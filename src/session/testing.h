@@ -26,7 +26,7 @@
 namespace tidegate::session::testing {
 
 using namespace std::chrono_literals;
-constexpr auto kPatience = 30s;
+constexpr auto kPatience = 90s;
 
 /// Answers every subscribe at once with an empty snapshot, and has records when the test says so.
 class PlayedFeed {
