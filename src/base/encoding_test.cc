@@ -7,6 +7,8 @@
 #include <random>
 #include <set>
 
+#include "base/testing.h"
+
 namespace tidegate {
 namespace {
 
@@ -41,7 +43,7 @@ TEST(Base64, RefusesWhatIsNotTheOneSpellingOfAValue) {
 }
 
 TEST(Base64, BringsRandomBytesBack) {
-  const auto seed = std::random_device{}();
+  const auto seed = test_seed();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937 random(seed);
   for (int i = 0; i < 2'000; ++i) {

@@ -5,6 +5,7 @@
 
 #include <random>
 
+#include "base/testing.h"
 #include "feed/testing.h"
 
 namespace tidegate::feed {
@@ -355,7 +356,7 @@ TEST(LaggingTest, rule_12_who_lags_behind_the_tail_catches_up_from_the_log_in_th
 
 /// Whatever generations, repetitions, parts and zombies the log holds.
 TEST(RandomHistories, rule_12_every_cursor_gets_exactly_what_it_lacks) {
-  const auto seed = std::random_device{}();
+  const auto seed = test_seed();
   SCOPED_TRACE(testing::Message() << "seed " << seed);
   std::mt19937 random(seed);
   for (int round = 0; round < 20; ++round) {

@@ -7,6 +7,8 @@
 #include <random>
 #include <string>
 
+#include "base/testing.h"
+
 namespace tidegate::hub {
 namespace {
 
@@ -120,7 +122,7 @@ TEST(Outbox, rule_26_what_is_dropped_counts_as_written_when_all_before_it_is) {
 }
 
 TEST(Outbox, random_pushes_and_writes_lose_and_reorder_nothing) {
-  const std::uint32_t seed = std::random_device{}();
+  const std::uint32_t seed = test_seed();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937 random(seed);
   auto shared = std::make_shared<const std::string>(std::string(1000, 's'));

@@ -14,13 +14,15 @@
 #include <tuple>
 #include <unordered_map>
 
+#include "base/testing.h"
+
 namespace tidegate::matcher {
 namespace {
 
 constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
 
 std::uint64_t new_seed() {
-  return std::random_device{}();
+  return test_seed();
 }
 
 TEST(FlatMapTest, holds_what_a_plain_map_holds_when_keys_collide_and_go) {

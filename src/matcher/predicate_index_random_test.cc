@@ -13,6 +13,7 @@
 #include <tuple>
 #include <vector>
 
+#include "base/testing.h"
 #include "matcher/predicate_index.h"
 #include "query/op.h"
 
@@ -99,10 +100,7 @@ std::shared_ptr<const query::TableSchema> make_schema() {
 
 class PredicateIndexRandom : public ::testing::Test {
  protected:
-  static std::uint64_t new_seed() {
-    const char* given = std::getenv("TIDEGATE_SEED");
-    return given == nullptr ? std::random_device{}() : std::strtoull(given, nullptr, 10);
-  }
+  static std::uint64_t new_seed() { return test_seed(); }
 
   std::uint64_t below(std::uint64_t bound) { return random_() % bound; }
   template <class T>

@@ -9,6 +9,7 @@
 #include <map>
 #include <tuple>
 
+#include "base/testing.h"
 #include "matcher/testing.h"
 
 namespace tidegate::matcher {
@@ -24,7 +25,7 @@ Found found(const std::vector<Hit>& hits) {
 }
 
 TEST(PredicateIndex, FindsWhatBruteForceFinds) {
-  const std::uint64_t seed = std::random_device{}();
+  const std::uint64_t seed = test_seed();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937_64 random(seed);
   PredicateIndex index;

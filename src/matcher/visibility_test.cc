@@ -8,6 +8,8 @@
 #include <random>
 #include <set>
 
+#include "base/testing.h"
+
 namespace tidegate::matcher {
 namespace {
 
@@ -47,7 +49,7 @@ TEST(VisibleWatermark, Rule1ATransactionAboveXmaxIsNotSeen) {
 }
 
 TEST(VisibleWatermark, Rule1AgreesWithASetOfWhatWasNotSeen) {
-  const std::uint64_t seed = std::random_device{}();
+  const std::uint64_t seed = test_seed();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937_64 random(seed);
   VisibleWatermark watermark{Lsn()};

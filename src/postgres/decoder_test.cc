@@ -7,6 +7,7 @@
 #include <random>
 
 #include "base/encoding.h"
+#include "base/testing.h"
 #include "postgres/lsn.h"
 
 namespace tidegate::postgres {
@@ -151,7 +152,7 @@ TEST(Decoder, DoesNotTakeMemoryForCountsThatLie) {
 }
 
 TEST(Decoder, SurvivesAnyBytes) {
-  const auto seed = std::random_device{}();
+  const auto seed = test_seed();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937 random(seed);
   const auto all = samples();
@@ -166,7 +167,7 @@ TEST(Decoder, SurvivesAnyBytes) {
 }
 
 TEST(Decoder, SurvivesBytesThatWereNeverAMessage) {
-  const auto seed = std::random_device{}();
+  const auto seed = test_seed();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937 random(seed);
   constexpr std::string_view kKinds = "BCOYRIUDTMwk";

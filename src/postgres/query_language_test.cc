@@ -9,6 +9,7 @@
 #include <map>
 #include <set>
 
+#include "base/testing.h"
 #include "matcher/predicate_index.h"
 #include "postgres/random_predicates.h"
 #include "postgres/testing.h"
@@ -26,11 +27,7 @@ using Ids = std::set<std::string>;
 class QueryLanguageTest : public DatabaseTest {
  protected:
   QueryLanguageTest() : seed_(seed()), random_(seed_) {}
-  static unsigned seed() {
-    const char* given = std::getenv("TIDEGATE_SEED");
-    return given == nullptr ? std::random_device{}()
-                            : static_cast<unsigned>(std::strtoul(given, nullptr, 10));
-  }
+  static unsigned seed() { return test_seed(); }
   static bool is_long() {
     const char* given = std::getenv("TIDEGATE_LONG");
     return given != nullptr && std::string(given) == "1";

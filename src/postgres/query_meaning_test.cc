@@ -5,6 +5,7 @@
 #include <random>
 #include <set>
 
+#include "base/testing.h"
 #include "matcher/predicate_index.h"
 #include "postgres/testing.h"
 #include "query/query.h"
@@ -139,11 +140,7 @@ class QueryMeaningTest : public DatabaseTest {
   QueryMeaningTest() : seed_(seed()), random_(seed_), kinds_(compared()) {
     for (Kind& kind : shown()) kinds_.push_back(std::move(kind));
   }
-  static unsigned seed() {
-    const char* given = std::getenv("TIDEGATE_SEED");
-    return given == nullptr ? std::random_device{}()
-                            : static_cast<unsigned>(std::strtoul(given, nullptr, 10));
-  }
+  static unsigned seed() { return test_seed(); }
 
   void make_table() {
     std::string columns = "id int8 primary key";

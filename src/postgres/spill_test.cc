@@ -11,6 +11,7 @@
 #include <random>
 #include <vector>
 
+#include "base/testing.h"
 #include "rig/process.h"
 
 namespace tidegate::postgres {
@@ -37,7 +38,7 @@ class SpillTest : public testing::Test {
 };
 
 TEST_F(SpillTest, rule_6_gives_back_what_was_appended_and_not_cut_off) {
-  const std::uint64_t seed = std::random_device{}();
+  const std::uint64_t seed = test_seed();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937_64 random(seed);
   const SpillRoom room = this->room(1 << 30);

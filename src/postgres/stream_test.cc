@@ -4,6 +4,7 @@
 #include <random>
 #include <thread>
 
+#include "base/testing.h"
 #include "postgres/setup.h"
 #include "postgres/testing.h"
 
@@ -335,7 +336,7 @@ TEST_F(StreamTest, KeepsCommitOrderOfConcurrentWritersAndLosesNothing) {
   auto stream = started();
   constexpr int kWriters = 4;
   constexpr int kEach = 150;
-  const auto seed = std::random_device{}();
+  const auto seed = test_seed();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::vector<std::thread> writers;
   for (int writer = 0; writer < kWriters; ++writer) {

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <random>
 
+#include "base/testing.h"
 #include "postgres/testing.h"
 
 namespace tidegate::postgres {
@@ -230,8 +231,7 @@ class Writer {
 };
 
 TEST_F(StreamedTest, rule_6_random_subtransactions_in_interleaved_blocks_give_what_test_decoding_gives) {
-  const char* chosen = std::getenv("TIDEGATE_SEED");
-  const std::uint64_t seed = chosen == nullptr ? std::random_device{}() : std::strtoull(chosen, nullptr, 10);
+  const std::uint64_t seed = test_seed();
   SCOPED_TRACE("TIDEGATE_SEED=" + std::to_string(seed));
   std::mt19937_64 random(seed);
   make_tables(4);

@@ -4,6 +4,7 @@
 #include <random>
 #include <thread>
 
+#include "base/testing.h"
 #include "postgres/testing.h"
 #include "query/query.h"
 
@@ -149,7 +150,7 @@ TEST_F(WrapTest, FencesAreRightAcrossAWrapOfTheXids) {
   auto stream = started();
   constexpr std::uint64_t kWrap = 1ULL << 32;
   ASSERT_LT(std::stoull(sql_->value("select pg_current_xact_id()")), kWrap);
-  const auto seed = std::random_device{}();
+  const auto seed = test_seed();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::atomic<bool> wrapped{false};
   std::vector<std::thread> writers;

@@ -7,6 +7,7 @@
 
 #include <random>
 
+#include "base/testing.h"
 #include "protocol/messages.h"
 
 namespace tidegate::protocol {
@@ -251,7 +252,7 @@ TEST(ClientMessages, NestingIsBounded) {
 
 // Valid messages with bytes changed, cut and doubled reach deeper than random bytes do.
 TEST(ClientMessages, NoTextCrashesTheParser) {
-  const auto number = std::random_device{}();
+  const auto number = test_seed();
   SCOPED_TRACE(testing::Message() << "seed " << number);
   RecordProperty("seed", std::to_string(number));
   std::mt19937 random(number);

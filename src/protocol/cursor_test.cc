@@ -4,6 +4,8 @@
 
 #include <random>
 
+#include "base/testing.h"
+
 namespace tidegate::protocol {
 namespace {
 
@@ -37,7 +39,7 @@ TEST(Cursor, HasItsGoldenText) {
 }
 
 TEST(Cursor, OfAnyValueIsReadBack) {
-  const auto number = std::random_device{}();
+  const auto number = test_seed();
   SCOPED_TRACE(testing::Message() << "seed " << number);
   std::mt19937_64 random(number);
   // Small, large and extreme values alike.

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "base/encoding.h"
+#include "base/testing.h"
 
 namespace tidegate::protocol {
 namespace {
@@ -101,7 +102,7 @@ TEST(Diff, OfAWrongHashOrKindIsRefused) {
 }
 
 TEST(Diff, NoBytesCrashTheReader) {
-  const auto number = std::random_device{}();
+  const auto number = test_seed();
   SCOPED_TRACE(testing::Message() << "seed " << number);
   std::mt19937 random(number);
   const std::string valid = encode_diff(example());

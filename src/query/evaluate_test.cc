@@ -4,6 +4,7 @@
 
 #include <random>
 
+#include "base/testing.h"
 #include "query/testing.h"
 
 namespace tidegate::query {
@@ -167,7 +168,7 @@ TEST(IndexValueTest, equal_values_have_equal_bytes) {
 }
 
 TEST(IndexValueTest, every_row_that_matches_is_found_by_its_probe) {
-  const unsigned seed = std::random_device{}();
+  const unsigned seed = test_seed();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937 random(seed);
   for (int round = 0; round < 2'000; ++round) {

@@ -4,6 +4,8 @@
 
 #include <random>
 
+#include "base/testing.h"
+
 namespace tidegate::query {
 namespace {
 
@@ -52,7 +54,7 @@ TEST(MomentTest, every_day_comes_back_as_it_went) {
 }
 
 TEST(MomentTest, every_time_comes_back_as_it_went) {
-  const unsigned seed = std::random_device{}();
+  const unsigned seed = test_seed();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937_64 random(seed);
   std::uniform_int_distribution<std::int64_t> any(-211'813'488'000'000'000, 9'223'371'331'199'999'999);

@@ -4,6 +4,7 @@
 
 #include <random>
 
+#include "base/testing.h"
 #include "query/op.h"
 #include "query/testing.h"
 
@@ -244,7 +245,7 @@ TEST(ParseSqlTest, many_conditions_are_read) {
 }
 
 TEST(ParseSqlTest, no_mutation_crashes) {
-  const unsigned seed = std::random_device{}();
+  const unsigned seed = test_seed();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937 random(seed);
   const std::string good =

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "base/encoding.h"
+#include "base/testing.h"
 #include "query/op.h"
 #include "query/testing.h"
 
@@ -95,7 +96,7 @@ std::shared_ptr<const Query> bound(const Result<ParsedQuery>& parsed) {
 }
 
 TEST(WaysInTest, sql_parameters_and_json_are_one_query) {
-  const unsigned seed = std::random_device{}();
+  const unsigned seed = test_seed();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937 random(seed);
   const Catalogue catalogue({shared(things())});

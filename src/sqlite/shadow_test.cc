@@ -5,6 +5,8 @@
 #include <map>
 #include <random>
 
+#include "base/testing.h"
+
 namespace tidegate::sqlite {
 namespace {
 
@@ -77,7 +79,7 @@ TEST(Shadow, DifferentKeysHaveDifferentBytes) {
 }
 
 TEST(Shadow, HoldsWhatAMapHoldsUnderRandomChanges) {
-  const unsigned seed = std::random_device{}();
+  const unsigned seed = test_seed();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937 random(seed);
   const auto shadow = open();
