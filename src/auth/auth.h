@@ -33,6 +33,9 @@ struct Options {
   std::vector<std::string> audiences;   ///< `aud` must hold one of them; empty: any or none
   std::vector<std::string> required;    ///< claims that must be there besides `exp`, `sub` and the tenant's
   std::chrono::seconds leeway{30};
+  // A connection's token.
+  std::chrono::seconds warning{60};  ///< so long before `exp` its client is told; 0: not at all
+  std::chrono::seconds grace{10};  ///< so long after `exp` and the leeway it may still renew it, without data
 };
 
 /// What a verified token says.

@@ -22,7 +22,7 @@ namespace {
 using namespace std::chrono_literals;
 using vectors::kVectors;
 
-constexpr std::string_view kUrl = "https://issuer.example/jwks";
+constexpr std::string_view kUrl = "https://issuer.example/jwks?hunter2";
 constexpr auto kPatience = 30s;
 
 std::string set_of(std::string_view jwk, const std::string& kid) {
@@ -205,6 +205,7 @@ TEST_F(KeyRingTest, AUrlOutOfReachKeepsTheEarlierKeysAndIsAskedAgain) {
   EXPECT_TRUE(accepts(kVectors[9].token));
   EXPECT_TRUE(ring->ready().ok());
   EXPECT_NE(lines().find("the earlier ones stay"), std::string::npos);
+  EXPECT_EQ(lines().find("hunter2"), std::string::npos);
 }
 
 TEST_F(KeyRingTest, ATokenWithAnUnknownKeyHasTheUrlFetchedAndSaysToTryAgain) {

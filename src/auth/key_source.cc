@@ -50,7 +50,7 @@ Result<std::string> KeySource::read(const Fetch& fetch, const std::stop_token& s
 
 Status KeySource::load(const Fetch& fetch, const std::stop_token& stop) {
   const auto failed = [&](const Error& error) {
-    return Error{error.fault, fmt::format("the keys of `{}`: {}", place_, error.message)};
+    return Error{error.fault, fmt::format("the keys of `{}`: {}", place(), error.message)};
   };
   auto text = read(fetch, stop);
   if (!text) return failed(text.error());

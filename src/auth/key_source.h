@@ -22,7 +22,8 @@ class KeySource {
   KeySource(Kind kind, std::string place) : kind_(kind), place_(std::move(place)) {}
 
   [[nodiscard]] bool is_url() const { return kind_ == Kind::jwks_url; }
-  [[nodiscard]] const std::string& place() const { return place_; }
+  /// For people: without a URL's query, which may hold what is nobody's business.
+  [[nodiscard]] std::string place() const { return is_url() ? place_.substr(0, place_.find('?')) : place_; }
   /// A file: whether it is another one, or was written, since it was loaded last, well or not.
   [[nodiscard]] bool changed() const;
   /// Reads the keys anew. Where that fails the earlier ones stay.

@@ -326,6 +326,9 @@ TEST(Auth, KeysThatMakeNoSenseAreRefused) {
     return words;
   };
   bad(serve({"--auth-jwks", "ftp://issuer/jwks"}), {"--auth-jwks:", "https://"});
+  EXPECT_EQ(
+      bad(serve({"--auth-jwks", "https://me:hunter2@issuer/jwks"}), {"--auth-jwks:", "user"}).find("hunter2"),
+      std::string::npos);
   bad(serve({"--auth-jwks", "set.json", "--auth-jwks-ca-file", "ca.pem"}), {"--auth-jwks-ca-file:", "https"});
   bad(serve({"--auth-jwks", "set.json", "--auth-query-parameter", "a&b"}),
       {"--auth-query-parameter:", "letters"});

@@ -86,6 +86,11 @@ Status check_keys(const GivenSettings& given, Settings& settings) {
   if (!url && auth.jwks.find("://") != std::string::npos) {
     return fault_of(given, "auth-jwks", "a URL must begin with https:// or http://");
   }
+  const std::size_t host = url ? auth.jwks.find("://") + 3 : std::string::npos;
+  if (url &&
+      auth.jwks.substr(host, auth.jwks.find_first_of("/?#", host) - host).find('@') != std::string::npos) {
+    return fault_of(given, "auth-jwks", "a URL with a user in it (`user:password@`) is not taken");
+  }
   if (!auth.jwks_ca_file.empty() && (plain || !url)) {
     return fault_of(given, "auth-jwks-ca-file", "means nothing without an https:// URL in auth-jwks");
   }

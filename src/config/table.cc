@@ -292,18 +292,27 @@ std::vector<Setting> keys() {
 }
 
 std::vector<Setting> claims() {
-  return {text("auth-tenant-claim", kGateway | kToken, "The claim that names the tenant.",
-               [](auto& s) -> auto& { return s.auth.tenant_claim; }),
-          list("auth-issuer", kGateway, "A token's `iss` must be one of these. None named: any.",
-               [](auto& s) -> auto& { return s.auth.issuers; }),
-          list("auth-audience", kGateway,
-               "A token's `aud`, a string or an array, must hold one of these. None named: any.",
-               [](auto& s) -> auto& { return s.auth.audiences; }),
-          list("auth-require", kGateway,
-               "Claims that must be there, besides `exp`, `sub` and the tenant's, which always must.",
-               [](auto& s) -> auto& { return s.auth.required; }),
-          duration("auth-leeway-s", kGateway, "How far clocks may be apart, in seconds.", {0, 3'600},
-                   [](auto& s) -> auto& { return s.auth.leeway; })};
+  return {
+      text("auth-tenant-claim", kGateway | kToken, "The claim that names the tenant.",
+           [](auto& s) -> auto& { return s.auth.tenant_claim; }),
+      list("auth-issuer", kGateway, "A token's `iss` must be one of these. None named: any.",
+           [](auto& s) -> auto& { return s.auth.issuers; }),
+      list("auth-audience", kGateway,
+           "A token's `aud`, a string or an array, must hold one of these. None named: any.",
+           [](auto& s) -> auto& { return s.auth.audiences; }),
+      list("auth-require", kGateway,
+           "Claims that must be there, besides `exp`, `sub` and the tenant's, which always must.",
+           [](auto& s) -> auto& { return s.auth.required; }),
+      duration("auth-leeway-s", kGateway, "How far clocks may be apart, in seconds.", {0, 3'600},
+               [](auto& s) -> auto& { return s.auth.leeway; }),
+      duration("auth-warning-s", kGateway,
+               "So many seconds before its token's `exp` a client of `tidegate.v1` is told; 0: it is not.",
+               {0, 86'400}, [](auto& s) -> auto& { return s.auth.warning; }),
+      duration(
+          "auth-grace-s", kGateway,
+          "So many seconds after its token's `exp` and the leeway a connection gets no data, but may renew "
+          "it; then it is closed.",
+          {0, 3'600}, [](auto& s) -> auto& { return s.auth.grace; })};
 }
 
 Section access() {

@@ -25,6 +25,9 @@ void Hub::subscribe(SessionId session, SubscribeRequest request) {
 void Hub::unsubscribe(SessionId session, std::string_view hash_id) {
   state_->unsubscribe(state_->session(session), hash_id);
 }
+void Hub::unsubscribe_all(SessionId session) {
+  state_->unsubscribe_all(state_->session(session));
+}
 void Hub::send(SessionId session, std::string_view text) {
   state_->send(state_->session(session), text);
 }

@@ -54,6 +54,9 @@ class Hub {
 
   void subscribe(SessionId session, SubscribeRequest request);
   void unsubscribe(SessionId session, std::string_view hash_id);
+  /// Ends all of them without a word. Of what is queued, changes are dropped; what is half written, and parts
+  /// of snapshots, are not.
+  void unsubscribe_all(SessionId session);
   /// Queues a control message (a text frame) and marks the session dirty.
   void send(SessionId session, std::string_view text);
   void send_error(SessionId session, protocol::ErrorCode code, std::string_view message,

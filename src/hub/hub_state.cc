@@ -184,6 +184,13 @@ void Hub::State::unsubscribe(Session& session, std::string_view name) {
   proceed(session);
 }
 
+void Hub::State::unsubscribe_all(Session& session) {
+  owner_.check();
+  while (!session.by_name.empty()) forget(*session.by_name.begin()->second, true);
+  static_cast<void>(session.outbox.drop_frames());  // of nobody who would have to catch up
+  mark_dirty(session);
+}
+
 /// The others go on. A snapshot whose parts came under this name begins again under the next.
 void Hub::State::leave_name(Subscription& subscription, Names::iterator used) {
   if (subscription.names.front() == used->first) subscription.next_part = 0;

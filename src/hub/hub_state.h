@@ -26,6 +26,7 @@ class Hub::State {
   Session& session(SessionId id);
   void subscribe(Session& session, SubscribeRequest request);
   void unsubscribe(Session& session, std::string_view name);
+  void unsubscribe_all(Session& session);
   void send(Session& session, std::string_view text);
   void send_error(Session& session, protocol::ErrorCode code, std::string_view message, std::string_view name,
                   std::optional<std::int64_t> retry_ms);

@@ -247,6 +247,21 @@ TEST_F(HubTest, a_subscribe_on_a_used_name_ends_the_earlier) {
   EXPECT_EQ(read(session), std::vector<std::string>{"of the second"});
 }
 
+TEST_F(HubTest, when_all_end_nothing_queued_is_delivered_and_the_session_goes_on) {
+  const SessionId session = hub->open({});
+  live(session, "a", {}, 1, "first");
+  live(session, "b", {}, 2, "second");
+  deliver(run(1, 1, {"queued"}));
+  hub->unsubscribe_all(session);
+  EXPECT_EQ(commands_of<feed::UnsubscribeCommand>().size(), 2u);
+  deliver(run(2, 2, {"of the second"}));
+  hub->send(session, "still here");
+  EXPECT_EQ(read(session), std::vector<std::string>{"still here"});
+  live(session, "a", {}, 3, "first");
+  deliver(run(3, 3, {"again"}));
+  EXPECT_EQ(read(session), std::vector<std::string>{"again"});
+}
+
 TEST_F(HubTest, one_change_looks_at_its_own_subscribers_alone) {
   constexpr std::uint32_t kQueries = 10'000;
   std::vector<SessionId> sessions;

@@ -82,6 +82,7 @@ std::string ack_message(std::string_view hash_id, const QueryHash& query, bool r
 std::string ack_same_as_message(std::string_view hash_id, const QueryHash& query, std::string_view same_as);
 std::string unsubscribed_message(std::string_view hash_id);
 std::string authed_message(std::int64_t expires_unix_s);
+std::string expiring_message(std::int64_t expires_unix_s);
 std::string status_waiting_message(std::string_view hash_id,
                                    std::string_view waiting);  ///< registration | visibility
 std::string status_lagging_message(std::string_view hash_id);

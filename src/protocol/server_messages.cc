@@ -89,6 +89,10 @@ std::string authed_message(std::int64_t expires_unix_s) {
   return fmt::format(R"({{"op":"authed","expires":{}}})", expires_unix_s);
 }
 
+std::string expiring_message(std::int64_t expires_unix_s) {
+  return fmt::format(R"({{"op":"expiring","expires":{}}})", expires_unix_s);
+}
+
 std::string status_waiting_message(std::string_view hash_id, std::string_view waiting) {
   std::string out = message_head("status", hash_id) + R"(,"waiting":)";
   append_json_string(out, waiting);

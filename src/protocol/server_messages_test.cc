@@ -88,6 +88,7 @@ TEST(ManagedMessages, AckNamesTheQueryAndInV1TheChannel) {
 TEST(ManagedMessages, OfOneMemberEach) {
   EXPECT_EQ(unsubscribed_message("q"), R"({"op":"unsubscribed","hashId":"q"})");
   EXPECT_EQ(authed_message(1700000000), R"({"op":"authed","expires":1700000000})");
+  EXPECT_EQ(expiring_message(1700000000), R"({"op":"expiring","expires":1700000000})");
   EXPECT_EQ(status_waiting_message("q", "visibility"),
             R"({"op":"status","hashId":"q","waiting":"visibility"})");
   EXPECT_EQ(status_lagging_message("q"), R"({"op":"status","hashId":"q","lagging":true})");

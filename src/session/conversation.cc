@@ -63,15 +63,27 @@ void Conversation::on_text(std::string_view text) {
   std::visit([this](auto& known) { on(known); }, message);
 }
 
-bool Conversation::expired(Wall now) {
+Wall Conversation::token_end() const {
+  return Wall{std::chrono::seconds(caller_.principal->expires_unix_s) + context_.verifier.options().leeway};
+}
+
+bool Conversation::token_is_over(Wall now) {
   if (!caller_.principal || caller_.principal->expires_unix_s == 0) return false;
-  const Wall end{std::chrono::seconds(caller_.principal->expires_unix_s) +
-                 context_.verifier.options().leeway};
-  if (now < end) return false;
-  caller_.principal->expires_unix_s = 0;
-  hub_.send_error(session_, ErrorCode::token_expired,
-                  protocol::error_text(ErrorCode::token_expired).sentence);
-  return true;
+  const auth::Options& options = context_.verifier.options();
+  const Wall end = token_end();
+  if (now >= end) {
+    if (!std::exchange(expired_, true)) {
+      hub_.unsubscribe_all(session_);
+      hub_.send_error(session_, ErrorCode::token_expired,
+                      protocol::error_text(ErrorCode::token_expired).sentence);
+    }
+    return now >= end + options.grace;
+  }
+  const bool soon = options.warning.count() > 0 && now >= end - options.leeway - options.warning;
+  if (soon && caller_.v1 && !std::exchange(warned_, true)) {
+    hub_.send(session_, protocol::expiring_message(caller_.principal->expires_unix_s));
+  }
+  return false;
 }
 
 void Conversation::on(const protocol::Ping&) {
@@ -103,6 +115,7 @@ void Conversation::on(const protocol::Auth& message) {
     return;
   }
   caller_.principal = std::move(*principal);
+  warned_ = expired_ = false;
   hub_.send(session_, protocol::authed_message(caller_.principal->expires_unix_s));
 }
 
@@ -128,6 +141,11 @@ void Conversation::subscribe_query(protocol::Subscribe& subscribe) {
   const auto refuse = [&](const Error& error) {
     hub_.send_error(session_, code_of(error.fault), error.message, subscribe.hash_id);
   };
+  static_cast<void>(token_is_over(context_.parts.clock.wall()));  // the sweep has not looked yet, perhaps
+  if (expired_) {
+    return hub_.send_error(session_, ErrorCode::token_expired,
+                           protocol::error_text(ErrorCode::token_expired).sentence, subscribe.hash_id);
+  }
   if (!catalogue_) return refuse({Fault::unavailable, "the tables are not known yet: try again"});
   auto parsed = parse(subscribe);
   if (!parsed) return refuse(parsed.error());

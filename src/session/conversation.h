@@ -20,6 +20,7 @@ namespace tidegate::session {
 struct Caller {
   std::string tenant;                        ///< pass-through: the x-tenant header
   std::optional<auth::Principal> principal;  ///< where tokens are verified
+  bool v1 = false;                           ///< understands what it did not ask for
 };
 
 /// What one client's messages mean: reads them, checks what the client may, and tells the hub. No I/O; the
@@ -32,8 +33,9 @@ class Conversation {
                SessionId session, Caller caller);
 
   void on_text(std::string_view text);
-  /// The token is past its expiry and leeway. Says so to the client, once; the caller then closes with 4001.
-  [[nodiscard]] bool expired(Wall now);
+  /// To be called often. Warns before the token's end; at its end, which is `exp` and the leeway, ends every
+  /// subscription and says so; each once a token. True after the grace: the caller then closes with 4001.
+  [[nodiscard]] bool token_is_over(Wall now);
 
  private:
   void on(const protocol::Ping& ping);
@@ -43,6 +45,7 @@ class Conversation {
   void on(const protocol::Invalid& invalid);
   void subscribe_by_key(protocol::Subscribe& subscribe);
   void subscribe_query(protocol::Subscribe& subscribe);
+  [[nodiscard]] Wall token_end() const;
   [[nodiscard]] Result<query::ParsedQuery> parse(const protocol::Subscribe& subscribe) const;
   [[nodiscard]] Status name_table(query::ParsedQuery& parsed, const std::string& table) const;
 
@@ -52,6 +55,8 @@ class Conversation {
   const CataloguePointer& catalogue_;
   const SessionId session_;
   Caller caller_;
+  bool warned_ = false;   // of its token's end
+  bool expired_ = false;  // and it is over
 };
 
 }  // namespace tidegate::session

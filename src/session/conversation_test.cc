@@ -11,18 +11,6 @@ class ConversationTest : public EdgeTest {
     auth.mode = auth::Options::Mode::none;
     policy.open = true;
   }
-  void set_catalogue() {
-    auto table = std::make_shared<query::TableSchema>();
-    table->schema = "public";
-    table->name = "orders";
-    table->relation = 1;
-    query::ColumnSchema id{.name = "id", .type = query::Type::int8, .declared = "bigint"};
-    id.not_null = true;
-    table->columns = {id, {.name = "status", .type = query::Type::text, .declared = "text"}};
-    table->key = {0};
-    std::vector<std::shared_ptr<const query::TableSchema>> tables{table};
-    edge->set_catalogue(std::make_shared<query::Catalogue>(tables));
-  }
   static std::string subscribe(const std::string& rest) {
     return R"({"op":"subscribe","hashId":"q",)" + rest + "}";
   }

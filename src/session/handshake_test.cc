@@ -149,14 +149,62 @@ TEST_F(HandshakeTest, ATokenCanBeRenewedForTheSamePrincipalOnly) {
   listener->expect("pong");
 }
 
-TEST_F(HandshakeTest, AnExpiredTokenIsToldAndEndsTheConnectionWith4001) {
+TEST_F(HandshakeTest, ATokenThatSoonExpiresIsToldOnceATokenAndInV1Alone) {
   managed(auth::Options::Mode::jwt);
-  auth.leeway = 1s;
+  auth.warning = 3'600s;
   options.ping_interval = 100ms;  // so that the sweep looks often
   start();
-  auto listener = connect({"json", "bearer." + token("acme", 0)});
-  ASSERT_TRUE(listener->opened());
+  auto listener = connect({"tidegate.v1", "bearer." + token("acme", 3'000)});
+  listener->expect(R"({"op":"expiring","expires":)");
+  listener->client().send_text(R"({"op":"auth","token":")" + token("acme", 7'200) + R"("})");
+  listener->expect(R"({"op":"authed","expires":)");
+  listener->client().send_text(R"({"op":"auth","token":")" + token("acme", 3'100) + R"("})");
+  listener->expect(R"({"op":"authed","expires":)");
+  listener->expect(R"({"op":"expiring","expires":)");
+  auto seed = connect({"json", "bearer." + token("acme", 3'000)});
+  seed->client().send_text(R"({"op":"auth","token":")" + token("acme", 3'000) + R"("})");
+  seed->expect("authed");
+}
+
+TEST_F(HandshakeTest, AfterAnExpiryDataStopsAndATokenWithinTheGraceGoesOn) {
+  managed(auth::Options::Mode::jwt);
+  policy.open = true;
+  auth.grace = 3'600s;
+  options.ping_interval = 100ms;
+  start();
+  set_catalogue();
+  auto listener = connect({"json", "bearer." + token("acme", 7'200)});
+  const std::string subscribe =
+      R"({"op":"subscribe","hashId":"q","table":"orders","query":{"table":"orders"}})";
+  listener->client().send_text(subscribe);
+  listener->expect("ack");
+  listener->expect("snapshot");
+  feed.wait_live(1);
+  feed.deliver({"before"});
+  EXPECT_EQ(listener->next(), "before");
+  clock.forward(7'200s + auth.leeway);
   listener->expect(R"("code":"token_expired")");
+  feed.wait_unsubscribed(1);
+  feed.deliver({"after"});
+  listener->client().send_text(subscribe);
+  listener->expect(R"("code":"token_expired")");
+  listener->client().send_text(R"({"op":"auth","token":")" + token("other") + R"("})");
+  listener->expect(R"("code":"unauthorized")");
+  listener->client().send_text(R"({"op":"auth","token":")" + token() + R"("})");
+  listener->expect("authed");
+  listener->client().send_text(subscribe);
+  listener->expect("ack");
+}
+
+TEST_F(HandshakeTest, AnExpiredTokenIsToldAndEndsTheConnectionWith4001AfterTheGrace) {
+  managed(auth::Options::Mode::jwt);
+  options.ping_interval = 100ms;
+  start();
+  auto listener = connect({"json", "bearer." + token("acme", 60)});
+  ASSERT_TRUE(listener->opened());
+  clock.forward(60s + auth.leeway);
+  listener->expect(R"("code":"token_expired")");
+  clock.forward(auth.grace);
   EXPECT_EQ(listener->closed(), 4001);
   wait_metric(R"(tidegate_connections_closed_total{code="4001"})", 1);
 }

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -27,6 +28,17 @@ namespace tidegate::session::testing {
 
 using namespace std::chrono_literals;
 constexpr auto kPatience = 90s;
+
+/// The machine's clocks, but for a wall clock that a test may put forward.
+class ForwardClock final : public Clock {
+ public:
+  [[nodiscard]] Steady steady() const override { return std::chrono::steady_clock::now(); }
+  [[nodiscard]] Wall wall() const override { return std::chrono::system_clock::now() + forward_.load(); }
+  void forward(std::chrono::seconds by) { forward_ = forward_.load() + by; }
+
+ private:
+  std::atomic<std::chrono::seconds> forward_{std::chrono::seconds(0)};
+};
 
 /// Answers every subscribe at once with an empty snapshot, and has records when the test says so.
 class PlayedFeed {
@@ -129,6 +141,8 @@ class EdgeTest : public ::testing::Test {
  protected:
   EdgeTest();
   void start();
+  /// One table, `orders`, of `id` and `status`.
+  void set_catalogue();
   client::Settings settings(std::vector<std::string> subprotocols = {}) const;
   std::unique_ptr<Listener> connect(std::vector<std::string> subprotocols = {}) {
     return std::make_unique<Listener>(loop, settings(std::move(subprotocols)));
@@ -138,7 +152,7 @@ class EdgeTest : public ::testing::Test {
   /// Waits until it has this value.
   void wait_metric(const std::string& series, double value) const;
 
-  SystemClock clock;
+  ForwardClock clock;
   metrics::Registry metrics;
   std::map<std::string, HttpHandler> routes;
   Options options;

@@ -265,6 +265,19 @@ void EdgeTest::start() {
   ASSERT_TRUE(started.ok()) << started.error().message;
 }
 
+void EdgeTest::set_catalogue() {
+  auto table = std::make_shared<query::TableSchema>();
+  table->schema = "public";
+  table->name = "orders";
+  table->relation = 1;
+  query::ColumnSchema id{.name = "id", .type = query::Type::int8, .declared = "bigint"};
+  id.not_null = true;
+  table->columns = {id, {.name = "status", .type = query::Type::text, .declared = "text"}};
+  table->key = {0};
+  std::vector<std::shared_ptr<const query::TableSchema>> tables{table};
+  edge->set_catalogue(std::make_shared<query::Catalogue>(tables));
+}
+
 client::Settings EdgeTest::settings(std::vector<std::string> subprotocols) const {
   client::Settings settings;
   settings.port = edge->port();

@@ -250,7 +250,8 @@ void WebSocketConnection::sweep(Steady now) {
     if (now >= deadline_) cut(kAbnormal);
     return;
   }
-  if (conversation_.expired(context.parts.clock.wall())) return close(number_of(protocol::CloseCode::token));
+  if (conversation_.token_is_over(context.parts.clock.wall()))
+    return close(number_of(protocol::CloseCode::token));
   if (now - heard_ >= context.options.idle_timeout) return close(number_of(protocol::CloseCode::normal));
   if (now < next_ping_) return;
   next_ping_ = now + context.options.ping_interval;
@@ -376,6 +377,7 @@ Awaitable<bool> HttpConnection::serve_one(beast::flat_buffer& buffer) {
                                  query_parameter(view(request.target()), context.options.token_parameter));
   Caller caller;
   caller.tenant = view(request["x-tenant"]);
+  caller.v1 = opening.v1;
   std::optional<Seat> seat = Seat::take(shard_.context());
   if (auto refused = refusal(request, opening, caller, seat)) {
     refused->keep_alive(false);
