@@ -20,12 +20,14 @@ bool same_shape(const query::TableSchema& a, const query::TableSchema& b) {
                     [](const query::ColumnSchema& left, const query::ColumnSchema& right) {
                       return left.name == right.name && left.type == right.type &&
                              left.element == right.element && left.old_told == right.old_told &&
-                             left.number == right.number;
+                             left.number == right.number &&
+                             // What arithmetic needs to know: how many digits there may be.
+                             (left.type != query::Type::numeric || left.declared == right.declared);
                     });
 }
 
 bool names(const query::Condition& condition, int column) {
-  return condition.column == column || condition.other == column ||
+  return query::names_column(condition, column) ||
          std::any_of(condition.children.begin(), condition.children.end(),
                      [&](const query::Condition& each) { return names(each, column); });
 }

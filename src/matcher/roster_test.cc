@@ -389,6 +389,19 @@ TEST_F(OneQuery, IsUnboundByAShapeThatLacksItsColumn) {
   EXPECT_EQ(roster_.size(), 0U);
 }
 
+TEST_F(OneQuery, rule_22_a_numeric_that_loses_its_precision_ends_the_query_that_computes_with_it) {
+  auto before = orders_schema();
+  before->columns[2].declared = "numeric(10,2)";
+  const auto parsed = query::parse_json(R"({"where":[{"column":["*","total",2],"op":">","value":1}]})");
+  const auto query = query::Query::bind(*parsed, before);
+  ASSERT_TRUE(query.ok()) << query.error().message;
+  roster_.add(matched("q", *query));
+  EXPECT_TRUE(match({reshaped_insert(orders_schema(), {"2", "eu", "2", "t"})}).empty());
+  ASSERT_EQ(reshaped_.size(), 1U);
+  ASSERT_EQ(reshaped_[0].unbound.size(), 1U);
+  EXPECT_EQ(reshaped_[0].unbound[0].key, "q");
+}
+
 TEST_F(OneQuery, IsToldWhenItsRowsAreToldApartByOtherColumns) {
   roster_.add(matched("q", orders_query(R"({"columns":["id","region"]})")));
   auto shape = orders_schema();

@@ -21,6 +21,9 @@ const Strings kPatterns = {"like", "not like", "like escape", "starts_with",
 const Strings kArrays = {"= any", "<> all", "@>", "<@", "&&"};
 const Strings kJsonb = {"@>",       "?",     "->",           "->>", "-> =", "->> =", "->> in",
                         "->> like", "-> @>", "->> distinct", "=",   "<>",   "in"};
+const Strings kArithmetic = {"+ arithmetic",  "- arithmetic",      "* arithmetic",       "% arithmetic",
+                             "negated",       "arithmetic column", "arithmetic in",      "arithmetic between",
+                             "arithmetic is", "arithmetic null",   "constant arithmetic"};
 const Strings kTruths = {"bare",         "is true",    "is not true",   "is false",
                          "is not false", "is unknown", "is not unknown"};
 
@@ -32,6 +35,8 @@ Strings joined(std::initializer_list<Strings> lists) {
 
 std::vector<Kind> make_kinds() {
   const Strings ordered = joined({kEquality, kOrder});
+  const Strings computed = joined({kEquality, kOrder, kArithmetic});
+  const Strings whole = joined({kEquality, kOrder, kArithmetic, {"/ arithmetic"}});
   Strings ascii = joined({kEquality, kOrder, kPatterns});
   ascii.insert(ascii.end(),
                {"ilike", "not ilike", "~*", "!~*", "~* regex", "!~* regex", "~ class", "~* class"});
@@ -41,9 +46,19 @@ std::vector<Kind> make_kinds() {
                          "_",          "NULL",   "$1",     "\x7f",    "\x01",         "\u0130",     "K",
                          "k",          "\u212a", "ABC",    "\u00df"};
   std::vector<Kind> all = {
-      {"small", "int2", "", {"-32768", "-1", "0", "1", "9", "10", "32767"}, ordered},
-      {"count", "int4", "", {"-2147483648", "-10", "0", "2", "10", "2147483647"}, ordered},
-      {"big", "int8", "", {"-9223372036854775808", "0", "9007199254740993", "9223372036854775807"}, ordered},
+      {"small", "int2", "", {"-32768", "-1", "0", "1", "9", "10", "32767"}, whole},
+      {"count", "int4", "", {"-2147483648", "-10", "0", "2", "10", "2147483647"}, whole},
+      {"big", "int8", "", {"-9223372036854775808", "0", "9007199254740993", "9223372036854775807"}, whole},
+      {"price",
+       "numeric(10,2)",
+       "",
+       {"0", "-0.01", "0.01", "1.50", "2", "99999999.99", "-99999999.99", "NaN", "10.00"},
+       computed},
+      {"mass",
+       "numeric(30,12)",
+       "",
+       {"0", "0.000000000001", "-1.5", "999999999999999999.999999999999", "NaN", "7"},
+       computed},
       {"total",
        "numeric",
        "",
@@ -223,7 +238,7 @@ std::string quoted(const std::string& text) {
 
 bool is_number(const Kind& kind) {
   return kind.name == "small" || kind.name == "count" || kind.name == "big" || kind.name == "total" ||
-         kind.name == "ratio";
+         kind.name == "ratio" || kind.name == "price" || kind.name == "mass";
 }
 
 /// The name of the type alone.
@@ -431,6 +446,85 @@ Node pattern_leaf(const Columns& columns, const std::string& op, Random& random)
   return leaf({column + " " + op + " " + text, column + " " + symbol + " " + text});
 }
 
+bool is_fraction(const Kind& kind) {
+  return kind.name == "price" || kind.name == "mass";
+}
+
+/// A column in a type that has room for what is computed; `deep`: for more than one step.
+std::string roomy(const Kind& kind, const std::string& column, bool deep) {
+  if (is_fraction(kind)) return column;
+  if (deep || kind.name == "big") return column + "::numeric";
+  return column + (kind.name == "small" ? "::int" : "::bigint");
+}
+
+std::string constant(const Kind& kind, Random& random) {
+  static const Strings kWhole = {"1", "2", "-3", "7", "10", "100", "(2 * 3)", "(-(4))"};
+  static const Strings kFractions = {"0.5", "1.25", "-2.75", "10", "(0.1 * 3)"};
+  return random.of(is_fraction(kind) && random.one_in(2) ? kFractions : kWhole);
+}
+
+/// Two spellings of an expression over the columns.
+std::pair<std::string, std::string> expression(const Columns& columns, const std::string& op,
+                                               Random& random) {
+  const Kind& kind = *columns.kind;
+  const std::string symbol = op.substr(0, 1);
+  if (symbol == "/" || symbol == "%") {
+    const std::string divisor = random.of(Strings{"2", "3", "-7", "10"});
+    const bool fraction = symbol == "%" && is_fraction(kind) && random.one_in(2);
+    const std::string text = columns.left + " " + symbol + " " + (fraction ? "0.7" : divisor);
+    return {text, "(" + text + ")"};
+  }
+  if (op == "negated") {
+    const std::string column = roomy(kind, columns.left, false);
+    return {"-" + column, "- (+" + column + ")"};
+  }
+  const bool deep = random.one_in(3);
+  const std::string left = roomy(kind, columns.left, deep);
+  const std::string right = random.one_in(2) ? roomy(kind, columns.right, deep) : constant(kind, random);
+  const std::string sign = symbol == "a" ? random.of(Strings{"+", "-", "*"}) : symbol;
+  const bool turns = sign != "-";
+  const std::string text = left + " " + sign + " " + right;
+  const std::string turned = turns ? right + " " + sign + " " + left : text;
+  if (!deep) return {text, turned};
+  const std::string more = constant(kind, random);
+  return {"(" + text + ") * " + more, more + " * (" + turned + ")"};
+}
+
+std::string compared_value(const Kind& kind, Random& random) {
+  const std::string value = random_value(kind, random);
+  return value == "NaN" ? "'NaN'" : value;
+}
+
+Node arithmetic_leaf(const Columns& columns, const std::string& op, Random& random) {
+  const Kind& kind = *columns.kind;
+  const auto [one, other] = expression(columns, op, random);
+  const std::string value = compared_value(kind, random);
+  if (op == "arithmetic column")
+    return leaf({one + " < " + columns.right, columns.right + " > " + other,
+                 "not " + other + " >= " + columns.right});
+  if (op == "arithmetic in") {
+    const std::string second = compared_value(kind, random);
+    return leaf({one + " in (" + value + ", " + second + ")", other + " in (" + second + ", " + value + ")"});
+  }
+  if (op == "arithmetic between") {
+    const std::string high = compared_value(kind, random);
+    return leaf({one + " between " + value + " and " + high,
+                 "(" + other + " >= " + value + " and " + other + " <= " + high + ")"});
+  }
+  if (op == "arithmetic is")
+    return leaf(
+        {one + " is distinct from " + value, "not (" + other + " is not distinct from " + value + ")"});
+  if (op == "arithmetic null") {
+    const std::string sum = roomy(kind, columns.left, true) + " + " + roomy(kind, columns.right, true);
+    return leaf({"(" + sum + ") is null", "(" + columns.left + " is null or " + columns.right + " is null)"});
+  }
+  if (op == "constant arithmetic")
+    return leaf({columns.left + " > 4 * 3 - 13 / 2", columns.left + " > 6", "2 * 3 < " + columns.left});
+  const std::string compare = random.of(Strings{"=", "<>", "<", "<=", ">", ">="});
+  const std::string text = " " + compare + " " + value;
+  return leaf({one + text, other + text});
+}
+
 Node compared_leaf(const Columns& columns, const std::string& op, Random& random) {
   const Kind& kind = *columns.kind;
   const std::string& column = columns.left;
@@ -471,6 +565,8 @@ std::string random_value(const Kind& kind, Random& random) {
   if (!kind.element.empty() && !random.one_in(5)) return random_array(kind, random);
   if (!random.one_in(3)) return random.of(kind.pool);
   if (kind.name == "total") return random_numeric(random);
+  if (kind.name == "price" || kind.name == "mass")
+    return fmt::format("{}.{:02}", static_cast<int>(random.below(40)) - 20, random.below(4) * 25);
   if (kind.name == "small" || kind.name == "count" || kind.name == "big")
     return std::to_string(static_cast<int>(random.below(40)) - 20);
   if (kind.name == "ratio")
@@ -505,6 +601,8 @@ Node random_leaf(const Columns& columns, const std::string& op, Random& random) 
     return leaf({columns.left + " " + op});
   if (!columns.kind->element.empty()) return array_leaf(columns, op, random);
   if (columns.kind->name == "doc") return jsonb_leaf(columns, op, random);
+  if (op.find("arithmetic") != std::string::npos || op == "negated")
+    return arithmetic_leaf(columns, op, random);
   if (op.find("like") != std::string::npos || op.find('~') != std::string::npos || op == "starts_with")
     return pattern_leaf(columns, op, random);
   return compared_leaf(columns, op, random);

@@ -6,11 +6,9 @@
 
 #include "query/array_text.h"
 #include "query/bind.h"
-#include "query/like.h"
 #include "query/literal.h"
 #include "query/normal_form.h"
 #include "query/op.h"
-#include "query/regex.h"
 #include "query/utf8.h"
 
 namespace tidegate::query {
@@ -18,10 +16,6 @@ namespace {
 
 Error invalid(std::string message) {
   return {Fault::invalid, std::move(message)};
-}
-
-std::string at(int place) {
-  return place < 0 ? "" : fmt::format(" (at byte {})", place);
 }
 
 bool is_text(Type type) {
@@ -100,7 +94,7 @@ Status expand_arrays(const Operand& operand, ParsedCondition& parsed) {
     });
     if (!array || literal.kind != ParsedLiteral::Kind::string) {
       return invalid(fmt::format("column {}: `{}` takes an array, not {}{}", operand.name, op_text(parsed.op),
-                                 literal_for_message(literal), at(parsed.place)));
+                                 literal_for_message(literal), in_text(parsed.place)));
     }
   }
   parsed.values = std::move(values);
@@ -111,7 +105,7 @@ Status check_count(const ParsedCondition& parsed, const Operand& operand) {
   const std::size_t count = parsed.values.size();
   const auto fault = [&](std::string_view wanted) {
     return invalid(fmt::format("column {}: `{}` takes {}, not {}{}", operand.name, op_text(parsed.op), wanted,
-                               count, at(parsed.place)));
+                               count, in_text(parsed.place)));
   };
   if (is_null_test(parsed.op)) return count == 0 ? Status() : fault("no value");
   const bool one = !takes_list(parsed.op) || operand.type == Type::jsonb;
@@ -133,11 +127,12 @@ Result<std::string> bind_literal(const ParsedCondition& parsed, const Operand& o
   if (literal.kind == ParsedLiteral::Kind::null) {
     if (!is_equality(parsed.op) && !is_order(parsed.op)) {
       return invalid(fmt::format("column {}: `{}` with NULL never holds{}", operand.name, op_text(parsed.op),
-                                 at(parsed.place)));
+                                 in_text(parsed.place)));
     }
     const bool unequal = parsed.op == Op::ne || parsed.op == Op::not_in;
     return invalid(fmt::format("column {}: `{}` with NULL never holds; write {}{}", operand.name,
-                               op_text(parsed.op), unequal ? "IS NOT NULL" : "IS NULL", at(parsed.place)));
+                               op_text(parsed.op), unequal ? "IS NOT NULL" : "IS NULL",
+                               in_text(parsed.place)));
   }
   auto value = canonical_literal(type, literal);
   // `1.5::int` is 2 and `'1.5'::int` an error: only what the cast leaves as it is has one meaning.
@@ -147,7 +142,7 @@ Result<std::string> bind_literal(const ParsedCondition& parsed, const Operand& o
   return invalid(fmt::format("column {} ({}): `{}` can't take {}{}; it takes {}{}", operand.name,
                              operand.type_text, op_text(parsed.op), literal_for_message(literal), cast,
                              value ? "a " + std::string(type_name(type)) : value.error().message,
-                             at(parsed.place)));
+                             in_text(parsed.place)));
 }
 
 void sort_values(Condition& leaf) {
@@ -156,55 +151,6 @@ void sort_values(Condition& leaf) {
   if (leaf.values.size() != 1) return;
   if (leaf.op == Op::in) leaf.op = Op::eq;
   if (leaf.op == Op::not_in) leaf.op = Op::ne;
-}
-
-/// A regular expression as LIKE where that says the same, else in its one spelling.
-Status canonicalise_regex(const Operand& operand, Condition& leaf) {
-  std::string& value = leaf.values.front();
-  const bool fold = leaf.op == Op::imatch;
-  auto same = like_of_regex(value);
-  if (!same) {
-    auto text = canonical_regex(value, false, operand.ascii_case);
-    if (!text) return text.error();
-    same = like_of_regex(*text);
-    if (!same) {
-      value = fold ? *canonical_regex(value, true, operand.ascii_case) : std::move(*text);
-      leaf.op = Op::match;
-      return {};
-    }
-  }
-  value = std::move(*same);
-  leaf.op = fold ? Op::ilike : Op::like;
-  return {};
-}
-
-Status canonicalise_like(const Operand& operand, Condition& leaf) {
-  std::string& value = leaf.values.front();
-  auto pattern = canonical_like(value, "\\");
-  if (!pattern) return invalid(fmt::format("the pattern {} ends with its escape", in_quotes(value)));
-  value = leaf.op == Op::ilike ? ascii_lower(*pattern) : std::move(*pattern);
-  if (leaf.op == Op::ilike || operand.type == Type::bpchar) return {};
-  if (const auto plain = plain_pattern(value)) {
-    leaf.op = plain->prefix ? Op::starts_with : Op::eq;
-    value = plain->text;
-  }
-  return {};
-}
-
-/// Of two operators that say the same the one that needs no NOT; of a boolean's `<>` and `=` the latter.
-void settle_truth(Condition& leaf, const Operand& operand) {
-  if (leaf.truth == Truth::not_true && is_null_test(leaf.op)) leaf.truth = Truth::is_false;
-  if (leaf.truth == Truth::not_false && is_null_test(leaf.op)) leaf.truth = Truth::is_true;
-  if (const auto opposite = complement(leaf.op)) {
-    if (leaf.truth == Truth::is_false || leaf.truth == Truth::not_false) {
-      leaf.op = *opposite;
-      leaf.truth = inverted(leaf.truth);
-    }
-  }
-  if (operand.type == Type::boolean && leaf.op == Op::ne && leaf.other < 0) {
-    leaf.op = Op::eq;
-    leaf.values.front() = leaf.values.front() == "t" ? "f" : "t";
-  }
 }
 
 bool column_cast_fits(Type type, Type cast) {
@@ -216,6 +162,25 @@ bool column_cast_fits(Type type, Type cast) {
 
 }  // namespace
 
+std::string in_text(int place) {
+  return place < 0 ? "" : fmt::format(" (at byte {})", place);
+}
+
+void settle_truth(Condition& leaf, Type type) {
+  if (leaf.truth == Truth::not_true && is_null_test(leaf.op)) leaf.truth = Truth::is_false;
+  if (leaf.truth == Truth::not_false && is_null_test(leaf.op)) leaf.truth = Truth::is_true;
+  if (const auto opposite = complement(leaf.op)) {
+    if (leaf.truth == Truth::is_false || leaf.truth == Truth::not_false) {
+      leaf.op = *opposite;
+      leaf.truth = inverted(leaf.truth);
+    }
+  }
+  if (type == Type::boolean && leaf.op == Op::ne && leaf.other < 0) {
+    leaf.op = Op::eq;
+    leaf.values.front() = leaf.values.front() == "t" ? "f" : "t";
+  }
+}
+
 Operand operand_of(const TableSchema& table, const Condition& leaf) {
   Operand operand = operand_of_column(table.columns[static_cast<std::size_t>(leaf.column)]);
   if (!leaf.path.empty()) step_into(operand, leaf.as_text);
@@ -225,13 +190,13 @@ Operand operand_of(const TableSchema& table, const Condition& leaf) {
 Result<Condition> ConditionBinder::bind(const ParsedCondition& parsed, Truth truth, int depth) {
   if (!is_group(parsed.op)) return bind_leaf(parsed, truth);
   if (depth >= kDepthMax) {
-    return invalid(
-        fmt::format("conditions may stand in one another at most {} deep{}", kDepthMax, at(parsed.place)));
+    return invalid(fmt::format("conditions may stand in one another at most {} deep{}", kDepthMax,
+                               in_text(parsed.place)));
   }
   const bool joins = parsed.op == Op::all_of || parsed.op == Op::any_of;
   if (parsed.children.empty() || (!joins && parsed.children.size() > 1)) {
     return invalid(fmt::format("`{}` takes {}{}", op_text(parsed.op),
-                               joins ? "at least one condition" : "one condition", at(parsed.place)));
+                               joins ? "at least one condition" : "one condition", in_text(parsed.place)));
   }
   const bool holds = truth == Truth::is_true || truth == Truth::not_false;
   const ParsedCondition& child = parsed.children.front();
@@ -274,7 +239,7 @@ Result<Operand> ConditionBinder::operand_of(const ParsedCondition& parsed, int c
   Operand operand = operand_of_column(schema);
   const auto refused = [&](std::string_view reason) {
     return invalid(fmt::format("column {} can't be compared by `{}`: {}{}", operand.name, op_text(parsed.op),
-                               reason, at(parsed.place)));
+                               reason, in_text(parsed.place)));
   };
   if (schema.generated) return refused("it is generated, and the database does not stream it");
   if (!parsed.path.empty()) {
@@ -296,12 +261,12 @@ Status ConditionBinder::bind_other(const ParsedCondition& parsed, const Operand&
                                    Condition& bound) const {
   const auto refused = [&](std::string_view reason) {
     return invalid(fmt::format("column {} can't be compared with column {}: {}{}", left.name,
-                               in_quotes(parsed.other), reason, at(parsed.place)));
+                               in_quotes(parsed.other), reason, in_text(parsed.place)));
   };
   const int column = table_.find(parsed.other);
   if (column < 0) {
     return invalid(fmt::format("table {} has no column {}{}", in_quotes(table_.qualified()),
-                               in_quotes(parsed.other), at(parsed.place)));
+                               in_quotes(parsed.other), in_text(parsed.place)));
   }
   if (!parsed.values.empty() || !parsed.path.empty()) return refused("there is a value or a path too");
   if (takes_list(parsed.op) || !(is_equality(parsed.op) || is_order(parsed.op))) {
@@ -324,28 +289,32 @@ Status ConditionBinder::bind_other(const ParsedCondition& parsed, const Operand&
   return {};
 }
 
-Status ConditionBinder::bind_pattern(const ParsedCondition& parsed, const Operand& operand, Condition& leaf) {
-  const auto refused = [&](const Error& error) {
-    return invalid(fmt::format("column {}: {}{}", operand.name, error.message, at(parsed.place)));
-  };
-  if (leaf.op == Op::match || leaf.op == Op::imatch) {
-    if (auto status = canonicalise_regex(operand, leaf); !status) return refused(status.error());
+Status ConditionBinder::bind_values(const ParsedCondition& parsed, const Operand& operand, Condition& bound) {
+  ParsedCondition expanded = parsed;
+  if (auto status = expand_arrays(operand, expanded); !status) return status;
+  if (auto status = check_count(expanded, operand); !status) return status;
+  values_ += expanded.values.size() + parsed.path.size();
+  if (values_ > kValuesMax) return invalid(fmt::format("a query has at most {} values", kValuesMax));
+  for (const ParsedLiteral& literal : expanded.values) {
+    auto value = bind_literal(expanded, operand, literal);
+    if (!value) return value.error();
+    bound.values.push_back(std::move(*value));
   }
-  if (leaf.op != Op::match) {
-    auto status = canonicalise_like(operand, leaf);
-    return status ? status : Status(refused(status.error()));
+  if (is_pattern(parsed.op)) {
+    if (auto status = bind_pattern(parsed, operand, bound); !status) return status;
   }
-  const std::string& pattern = leaf.values.front();
-  auto compiled = projections_ == nullptr ? Regex::compile(pattern) : projections_->compiled(pattern);
-  if (!compiled) return refused(compiled.error());
-  leaf.regex = std::move(*compiled);
+  sort_values(bound);
   return {};
 }
 
+Status ConditionBinder::count_one() {
+  if (++conditions_ <= conditions_max_) return {};
+  return invalid(fmt::format("a query has at most {} conditions", kConditionsMax));
+}
+
 Result<Condition> ConditionBinder::bind_leaf(const ParsedCondition& parsed, Truth truth) {
-  if (++conditions_ > conditions_max_) {
-    return invalid(fmt::format("a query has at most {} conditions", kConditionsMax));
-  }
+  if (parsed.left || parsed.right) return bind_terms(parsed, truth);
+  if (auto status = count_one(); !status) return status.error();
   Condition bound;
   bound.column = table_.find(parsed.column);
   bound.op = parsed.op;
@@ -354,29 +323,16 @@ Result<Condition> ConditionBinder::bind_leaf(const ParsedCondition& parsed, Trut
   bound.as_text = parsed.as_text;
   if (bound.column < 0) {
     return invalid(fmt::format("table {} has no column {}{}", in_quotes(table_.qualified()),
-                               in_quotes(parsed.column), at(parsed.place)));
+                               in_quotes(parsed.column), in_text(parsed.place)));
   }
   const auto operand = operand_of(parsed, bound.column);
   if (!operand) return operand.error();
   if (!parsed.other.empty()) {
     if (auto status = bind_other(parsed, *operand, bound); !status) return status.error();
   } else {
-    ParsedCondition expanded = parsed;
-    if (auto status = expand_arrays(*operand, expanded); !status) return status.error();
-    if (auto status = check_count(expanded, *operand); !status) return status.error();
-    values_ += expanded.values.size() + parsed.path.size();
-    if (values_ > kValuesMax) return invalid(fmt::format("a query has at most {} values", kValuesMax));
-    for (const ParsedLiteral& literal : expanded.values) {
-      auto value = bind_literal(expanded, *operand, literal);
-      if (!value) return value.error();
-      bound.values.push_back(std::move(*value));
-    }
-    if (is_pattern(parsed.op)) {
-      if (auto status = bind_pattern(parsed, *operand, bound); !status) return status.error();
-    }
-    sort_values(bound);
+    if (auto status = bind_values(parsed, *operand, bound); !status) return status.error();
   }
-  settle_truth(bound, *operand);
+  settle_truth(bound, operand->type);
   return bound;
 }
 

@@ -33,6 +33,11 @@ class ConditionBinder {
  private:
   Result<Condition> bind_group(const ParsedCondition& parsed, Op op, Truth each, int depth);
   Result<Condition> bind_leaf(const ParsedCondition& parsed, Truth truth);
+  Result<Condition> bind_terms(const ParsedCondition& parsed, Truth truth);
+  Result<Condition> bind_two_terms(const ParsedCondition& parsed, Expression left, Truth truth);
+  Result<Condition> null_test_of(const ParsedCondition& parsed, const Expression& expression, Truth truth);
+  Status count_one();
+  Status bind_values(const ParsedCondition& parsed, const Operand& operand, Condition& bound);
   [[nodiscard]] Result<Operand> operand_of(const ParsedCondition& parsed, int column) const;
   Status bind_pattern(const ParsedCondition& parsed, const Operand& operand, Condition& leaf);
   Status bind_other(const ParsedCondition& parsed, const Operand& left, Condition& bound) const;
@@ -43,6 +48,12 @@ class ConditionBinder {
   std::size_t conditions_ = 0;
   std::size_t values_ = 0;
 };
+
+/// ` (at byte 12)`, for messages; empty where the place is not known.
+std::string in_text(int place);
+
+/// Of two operators that say the same the one that needs no NOT; of a boolean's `<>` and `=` the latter.
+void settle_truth(Condition& leaf, Type type);
 
 /// The operand of a bound leaf.
 Operand operand_of(const TableSchema& table, const Condition& leaf);

@@ -7,7 +7,9 @@
 // Columns stand in the table's order, conditions in the order of the normal form; values are literals in the
 // canonical text of the operand's type. A leaf is name, type, operator, values and, where there is more to
 // say, an object of `truth` ("is false" and so on), `path` with `text`, or `other`, the column on the right.
-// A group is
+// Arithmetic stands in the place of the name, its type that it computes in, and in `right`: ["+",a,b],
+// ["-",a],
+// ["cast",a] to numeric, ["column","total","numeric"], ["constant","12","bigint"]. A group is
 // ["or",[…]] or ["and",[…]]. The types are there because they belong to the meaning: after an ALTER COLUMN
 // TYPE the same names are another query. Schema and table stand apart because `a.b` and `c` is not `a` and
 // `b.c`.
@@ -24,8 +26,8 @@
 namespace tidegate::query {
 namespace {
 
-/// Two levels a group, and what stands around.
-constexpr std::size_t kTreeDepthMax = 2 * kDepthMax + 8;
+/// Two levels a group, one a step of arithmetic, and what stands around.
+constexpr std::size_t kTreeDepthMax = 2 * kDepthMax + kExpressionDepthMax + 8;
 constexpr std::size_t kPolicyConditionsMax = 8;  // what narrowing may add to a client's
 
 void append_named_type(std::string& out, const ColumnSchema& column) {
@@ -44,6 +46,26 @@ void append_strings(std::string& out, const std::vector<std::string>& values) {
     separator = ',';
   }
   out += values.empty() ? "[]" : "]";
+}
+
+/// Recurses as deep as the expression, which binding bounds.
+void append_expression(std::string& out, const TableSchema& table, const Expression& expression) {
+  out += '[';
+  append_json_string(out, arithmetic_text(expression.kind));
+  if (expression.kind == Arithmetic::column) {
+    out += ',';
+    append_named_type(out, table.columns[static_cast<std::size_t>(expression.column)]);
+  } else if (expression.kind == Arithmetic::constant) {
+    out += ',';
+    append_json_string(out, expression.constant);
+    out += ',';
+    append_json_string(out, type_name(expression.type));
+  }
+  for (const Expression& operand : expression.operands) {
+    out += ',';
+    append_expression(out, table, operand);
+  }
+  out += ']';
 }
 
 void append_more(std::string& out, const TableSchema& table, const Condition& leaf) {
@@ -71,6 +93,10 @@ void append_more(std::string& out, const TableSchema& table, const Condition& le
     member("text");
     out += leaf.as_text ? "true" : "false";
   }
+  if (leaf.terms && leaf.terms->right) {
+    member("right");
+    append_expression(out, table, *leaf.terms->right);
+  }
   if (leaf.other >= 0) {
     member("other");
     out += '[';
@@ -94,12 +120,19 @@ void append_condition(std::string& out, const TableSchema& table, const Conditio
     out += "]]";
     return;
   }
-  append_named_type(out, table.columns[static_cast<std::size_t>(condition.column)]);
+  if (condition.terms) {
+    append_expression(out, table, condition.terms->left);
+    out += ',';
+    append_json_string(out, type_name(condition.terms->left.type));
+  } else {
+    append_named_type(out, table.columns[static_cast<std::size_t>(condition.column)]);
+  }
   out += ',';
   append_json_string(out, op_text(condition.op));
   out += ',';
   append_strings(out, condition.values);
-  if (condition.truth != Truth::is_true || !condition.path.empty() || condition.other >= 0) {
+  const bool right = condition.other >= 0 || (condition.terms && condition.terms->right);
+  if (condition.truth != Truth::is_true || !condition.path.empty() || right) {
     append_more(out, table, condition);
   }
   out += ']';
@@ -117,6 +150,54 @@ bool are_strings(const std::vector<Json>& items, std::size_t count) {
   return true;
 }
 
+ParsedExpression cast_of(ParsedExpression inside, Type type) {
+  ParsedExpression cast;
+  cast.kind = Arithmetic::cast;
+  cast.cast = type;
+  cast.operands.push_back(std::move(inside));
+  return cast;
+}
+
+/// Integers are read as bigint, in which they are computed.
+ParsedExpression read_named(const Json& node) {
+  ParsedExpression named;
+  const bool numeric = node.items[2].text == type_name(Type::numeric);
+  if (node.items[0].text == arithmetic_text(Arithmetic::column)) {
+    named.column = node.items[1].text;
+    return numeric ? named : cast_of(std::move(named), Type::int8);
+  }
+  named.kind = Arithmetic::constant;
+  named.constant = {ParsedLiteral::Kind::string, node.items[1].text, numeric ? Type::numeric : Type::int8};
+  return named;
+}
+
+Result<ParsedExpression> read_expression(const Json& node) {
+  if (node.items.size() < 2 || !are_strings(node.items, 1)) return malformed();
+  if (node.items.size() == 3 && are_strings(node.items, 3)) return read_named(node);
+  std::vector<ParsedExpression> operands;
+  for (auto item = node.items.begin() + 1; item != node.items.end(); ++item) {
+    auto operand = read_expression(*item);
+    if (!operand) return operand;
+    operands.push_back(std::move(*operand));
+  }
+  const std::string& name = node.items[0].text;
+  if (name == arithmetic_text(Arithmetic::cast)) return cast_of(std::move(operands.front()), Type::numeric);
+  const auto kind = parse_arithmetic(name, operands.size());
+  if (!kind) return malformed();
+  ParsedExpression expression;
+  expression.kind = *kind;
+  expression.operands = std::move(operands);
+  return expression;
+}
+
+/// In the place of a column's name or of the column on the right.
+Status read_term(const Json& node, std::shared_ptr<const ParsedExpression>& term) {
+  auto expression = read_expression(node);
+  if (!expression) return expression.error();
+  term = std::make_shared<const ParsedExpression>(std::move(*expression));
+  return {};
+}
+
 bool read_more(const Json& more, ParsedCondition& leaf, std::string_view& truth) {
   for (const auto& [name, value] : more.members) {
     if (name == "truth") {
@@ -126,6 +207,8 @@ bool read_more(const Json& more, ParsedCondition& leaf, std::string_view& truth)
     } else if (name == "other") {
       if (!are_strings(value.items, 2)) return false;
       leaf.other = value.items[0].text;
+    } else if (name == "right") {
+      if (!read_term(value, leaf.right)) return false;
     } else {
       for (const Json& step : value.items) leaf.path.push_back({step.text, step.kind == Json::Kind::number});
     }
@@ -145,12 +228,20 @@ Result<ParsedCondition> read_condition(const Json& node) {
     }
     return group;
   }
-  if (node.items.size() < 4 || node.items.size() > 5 || !are_strings(node.items, 3)) return malformed();
+  if (node.items.size() < 4 || node.items.size() > 5) return malformed();
+  const bool arithmetic = node.items[0].kind == Json::Kind::array;
+  for (std::size_t i = arithmetic ? 1 : 0; i < 3; ++i) {
+    if (node.items[i].kind != Json::Kind::string) return malformed();
+  }
   const auto op = parse_op(node.items[2].text);
   const std::vector<Json>& values = node.items[3].items;
   if (!op || is_group(*op) || !are_strings(values, values.size())) return malformed();
   ParsedCondition leaf;
-  leaf.column = node.items[0].text;
+  if (arithmetic) {
+    if (auto status = read_term(node.items[0], leaf.left); !status) return status.error();
+  } else {
+    leaf.column = node.items[0].text;
+  }
   leaf.op = *op;
   for (const Json& value : values) leaf.values.push_back({ParsedLiteral::Kind::string, value.text});
   std::string_view truth = kTruths.front();

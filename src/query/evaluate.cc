@@ -86,7 +86,7 @@ bool contains(const Condition& leaf, Type element, std::string_view array) {
   return missing == 0;
 }
 
-Answer judge(const Condition& leaf, const ColumnSchema& column, Type type, std::string_view cell) {
+Answer judge(const Condition& leaf, Type type, Type element, std::string_view cell) {
   switch (leaf.op) {
     case Op::eq:
     case Op::in:
@@ -111,12 +111,11 @@ Answer judge(const Condition& leaf, const ColumnSchema& column, Type type, std::
     case Op::starts_with:
       return cell.starts_with(leaf.values.front());
     case Op::contains:
-      return type == Type::jsonb ? contains_jsonb(cell, leaf.values.front())
-                                 : contains(leaf, column.element, cell);
+      return type == Type::jsonb ? contains_jsonb(cell, leaf.values.front()) : contains(leaf, element, cell);
     case Op::overlaps:
-      return overlaps(leaf, column.element, cell);
+      return overlaps(leaf, element, cell);
     case Op::has:
-      return has(leaf, column.element, cell);
+      return has(leaf, element, cell);
     case Op::has_key:
       return has_key_jsonb(cell, leaf.values.front());
     default:
@@ -124,20 +123,33 @@ Answer judge(const Condition& leaf, const ColumnSchema& column, Type type, std::
   }
 }
 
+Answer compare_cells(Op op, Type type, std::string_view left, std::string_view right) {
+  if (is_equality(op)) {
+    const Answer equal = equal_values(type, left, right);
+    return equal ? Answer(*equal == (op == Op::eq)) : equal;
+  }
+  const auto order = compare_values(type, left, right);
+  return order ? Answer(ordered_as(op, *order)) : std::nullopt;
+}
+
 Answer compare_columns(const Condition& leaf, const TableSchema& table, const Row& row) {
   const Cell& left = row[static_cast<std::size_t>(leaf.column)];
   const Cell& right = row[static_cast<std::size_t>(leaf.other)];
   if (!left || !right) return std::nullopt;
-  const Type type = table.columns[static_cast<std::size_t>(leaf.column)].type;
-  if (is_equality(leaf.op)) {
-    const Answer equal = equal_values(type, *left, *right);
-    return equal ? Answer(*equal == (leaf.op == Op::eq)) : equal;
-  }
-  const auto order = compare_values(type, *left, *right);
-  return order ? Answer(ordered_as(leaf.op, *order)) : std::nullopt;
+  return compare_cells(leaf.op, table.columns[static_cast<std::size_t>(leaf.column)].type, *left, *right);
+}
+
+Answer judge_terms(const Condition& leaf, const Row& row) {
+  const Terms& terms = *leaf.terms;
+  const Cell left = value_of(terms.left, row);
+  if (!left) return std::nullopt;
+  if (!terms.right) return judge(leaf, terms.left.type, Type::other, *left);
+  const Cell right = value_of(*terms.right, row);
+  return right ? compare_cells(leaf.op, Type::numeric, *left, *right) : std::nullopt;
 }
 
 Answer judge(const Condition& leaf, const TableSchema& table, const Row& row) {
+  if (leaf.terms) return judge_terms(leaf, row);
   if (leaf.other >= 0) return compare_columns(leaf, table, row);
   const ColumnSchema& column = table.columns[static_cast<std::size_t>(leaf.column)];
   const Cell& cell = row[static_cast<std::size_t>(leaf.column)];
@@ -154,7 +166,7 @@ Answer judge(const Condition& leaf, const TableSchema& table, const Row& row) {
   if (is_null_test(leaf.op)) return value.has_value() == (leaf.op == Op::is_not_null);
   if (!value) return std::nullopt;
   const Type type = leaf.path.empty() ? column.type : leaf.as_text ? Type::text : Type::jsonb;
-  return judge(leaf, column, type, *value);
+  return judge(leaf, type, column.element, *value);
 }
 
 }  // namespace

@@ -21,15 +21,21 @@ void flatten(Op group, std::vector<Condition>& children) {
   children = std::move(flat);
 }
 
+std::strong_ordering compare_terms(const Condition& left, const Condition& right) {
+  if (!left.terms || !right.terms) return (left.terms != nullptr) <=> (right.terms != nullptr);
+  return *left.terms <=> *right.terms;
+}
+
 bool of_one_operand(const Condition& left, const Condition& right) {
-  return std::tie(left.column, left.path, left.as_text, left.truth) ==
-         std::tie(right.column, right.path, right.as_text, right.truth);
+  return compare_terms(left, right) == 0 &&
+         std::tie(left.column, left.path, left.as_text, left.truth) ==
+             std::tie(right.column, right.path, right.as_text, right.truth);
 }
 
 /// Joins the lists of `one` and `list` (`=` and IN, or `<>` and NOT IN) of each operand, all or none of them.
 void join_lists(std::vector<Condition>& children, Op one, Op list, Truth truth) {
   const auto joins = [&](const Condition& child) {
-    return (child.op == one || child.op == list) && child.other < 0 && child.truth == truth;
+    return (child.op == one || child.op == list) && !child.values.empty() && child.truth == truth;
   };
   std::vector<Condition> joined;
   for (const Condition& child : children) {
@@ -78,11 +84,19 @@ Condition grouped(Op group, std::vector<Condition> children) {
   return condition;
 }
 
+bool names_column(const Condition& leaf, int column) {
+  if (leaf.column == column || leaf.other == column) return true;
+  if (!leaf.terms) return false;
+  return names_column(leaf.terms->left, column) ||
+         (leaf.terms->right && names_column(*leaf.terms->right, column));
+}
+
 std::strong_ordering Condition::operator<=>(const Condition& right) const {
   const auto leaf = [](const Condition& one) {
     return std::tie(one.column, one.op, one.values, one.truth, one.other, one.path, one.as_text);
   };
   if (const auto order = leaf(*this) <=> leaf(right); order != 0) return order;
+  if (const auto order = compare_terms(*this, right); order != 0) return order;
   return std::lexicographical_compare_three_way(children.begin(), children.end(), right.children.begin(),
                                                 right.children.end());
 }

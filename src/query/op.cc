@@ -120,15 +120,17 @@ ParsedCondition distinct(ParsedCondition equal, bool from) {
     same = std::move(equal);
     same.op = Op::is_null;
     same.values.clear();
-  } else if (equal.other.empty()) {
+  } else if (equal.other.empty() && !equal.right) {
     same = joined(Op::is_true, {std::move(equal)}, place);
   } else {
     ParsedCondition left;
     left.column = equal.column;
+    left.left = equal.left;
     left.op = Op::is_null;
     left.place = place;
     ParsedCondition right = left;
     right.column = equal.other;
+    right.left = equal.right;
     same = joined(Op::any_of,
                   {joined(Op::is_true, {std::move(equal)}, place), joined(Op::all_of, {left, right}, place)},
                   place);

@@ -70,6 +70,48 @@ Status read_path(const fb::Condition& condition, const std::string& path, Parsed
   return {};
 }
 
+static_assert(static_cast<int>(fb::Arithmetic::modulo) == static_cast<int>(Arithmetic::modulo) &&
+              fb::Arithmetic::MAX == fb::Arithmetic::modulo);
+static_assert(static_cast<int>(fb::Arithmetic::constant) == static_cast<int>(Arithmetic::constant));
+static_assert(static_cast<int>(fb::Arithmetic::negate) == static_cast<int>(Arithmetic::negate));
+static_assert(static_cast<int>(fb::NumberType::numeric) + static_cast<int>(Type::int2) ==
+              static_cast<int>(Type::numeric));
+
+/// Recurses as deep as the buffer, which its verifier bounds.
+Result<ParsedExpression> read_expression(const fb::Expression& expression, const std::string& path) {
+  ParsedExpression read;
+  if (expression.kind() > fb::Arithmetic::MAX || expression.type() > fb::NumberType::MAX)
+    return invalid(path, "its kind or type is not known");
+  read.kind = static_cast<Arithmetic>(expression.kind());
+  auto column = read_string(expression.column(), path + ".column");
+  if (!column) return column.error();
+  read.column = std::move(*column);
+  if (read.kind == Arithmetic::constant) {
+    if (expression.constant() == nullptr) return invalid(path, "needs `constant`");
+    auto literal = read_literal(*expression.constant(), path + ".constant");
+    if (!literal) return literal.error();
+    read.constant = std::move(*literal);
+  }
+  if (read.kind == Arithmetic::cast)
+    read.cast = static_cast<Type>(static_cast<int>(Type::int2) + static_cast<int>(expression.type()));
+  const auto* operands = expression.operands();
+  for (std::uint32_t i = 0; operands != nullptr && i < operands->size(); ++i) {
+    auto operand = read_expression(*operands->Get(i), fmt::format("{}.operands[{}]", path, i));
+    if (!operand) return operand;
+    read.operands.push_back(std::move(*operand));
+  }
+  return read;
+}
+
+Status read_term(const fb::Expression* expression, const std::string& path,
+                 std::shared_ptr<const ParsedExpression>& term) {
+  if (expression == nullptr) return {};
+  auto read = read_expression(*expression, path);
+  if (!read) return read.error();
+  term = std::make_shared<const ParsedExpression>(std::move(*read));
+  return {};
+}
+
 /// Recurses as deep as the buffer, which its verifier bounds.
 Result<ParsedCondition> read_condition(const fb::Condition& condition, const std::string& path) {
   ParsedCondition read;
@@ -90,6 +132,8 @@ Result<ParsedCondition> read_condition(const fb::Condition& condition, const std
   if (!other) return other.error();
   read.other = std::move(*other);
   if (auto status = read_path(condition, path, read); !status) return status.error();
+  if (auto status = read_term(condition.left(), path + ".left", read.left); !status) return status.error();
+  if (auto status = read_term(condition.right(), path + ".right", read.right); !status) return status.error();
   const auto* children = condition.children();
   for (std::uint32_t i = 0; children != nullptr && i < children->size(); ++i) {
     auto child = read_condition(*children->Get(i), fmt::format("{}.children[{}]", path, i));
@@ -125,7 +169,7 @@ Result<ParsedQuery> parse_flatbuffer(std::string_view bytes) {
   // Scalars are read in place, so the copy is aligned; the bounds keep a small buffer from standing for a
   // huge query (offsets may share their targets).
   constexpr std::size_t kTablesMax = 20'000;
-  constexpr std::size_t kBufferDepthMax = query::kDepthMax + 8;
+  constexpr std::size_t kBufferDepthMax = query::kDepthMax + query::kExpressionDepthMax + 8;
   std::vector<std::uint64_t> aligned((bytes.size() + 7) / 8);
   if (!bytes.empty()) std::memcpy(aligned.data(), bytes.data(), bytes.size());
   const auto* data = reinterpret_cast<const std::uint8_t*>(aligned.data());

@@ -36,9 +36,40 @@ std::string with_condition(const char* column, fb::Op op, fb::LiteralKind kind, 
   return finished(builder, fb::CreateQueryDirect(builder, "t", nullptr, &conditions));
 }
 
+/// `small + 1 <op> count::bigint`.
+std::string with_arithmetic(fb::Arithmetic kind, fb::NumberType type) {
+  flatbuffers::FlatBufferBuilder builder;
+  const std::vector operands = {
+      fb::CreateExpressionDirect(builder, fb::Arithmetic::column, "small"),
+      fb::CreateExpressionDirect(builder, fb::Arithmetic::constant, nullptr,
+                                 fb::CreateLiteralDirect(builder, fb::LiteralKind::number, "1"))};
+  const auto left =
+      fb::CreateExpressionDirect(builder, kind, nullptr, 0, fb::NumberType::smallint, &operands);
+  const std::vector inside = {fb::CreateExpressionDirect(builder, fb::Arithmetic::column, "count")};
+  const auto right = fb::CreateExpressionDirect(builder, fb::Arithmetic::cast, nullptr, 0, type, &inside);
+  const std::vector conditions = {fb::CreateConditionDirect(builder, nullptr, fb::Op::gt, nullptr, nullptr,
+                                                            nullptr, nullptr, false, left, right)};
+  const std::vector columns = {builder.CreateString("id")};
+  return finished(builder, fb::CreateQueryDirect(builder, "things", &columns, &conditions));
+}
+
 std::string fault(const std::string& bytes) {
   const auto query = parse_flatbuffer(bytes);
   return query ? "no error" : query.error().message;
+}
+
+TEST(ParseFlatbufferTest, arithmetic_means_what_its_sql_means) {
+  const auto read = parse_flatbuffer(with_arithmetic(fb::Arithmetic::add, fb::NumberType::bigint));
+  ASSERT_TRUE(read.ok()) << read.error().message;
+  const auto query = bind_things(*read);
+  ASSERT_TRUE(query.ok()) << query.error().message;
+  const auto sql = parse_sql("select id from things where 1 + small > count::bigint", {});
+  ASSERT_TRUE(sql.ok()) << sql.error().message;
+  EXPECT_EQ((*query)->canonical(), (*bind_things(*sql))->canonical());
+  EXPECT_EQ(fault(with_arithmetic(static_cast<fb::Arithmetic>(9), fb::NumberType::bigint)),
+            "query.where[0].left: its kind or type is not known");
+  EXPECT_EQ(fault(with_arithmetic(fb::Arithmetic::add, static_cast<fb::NumberType>(4))),
+            "query.where[0].right: its kind or type is not known");
 }
 
 TEST(ParseFlatbufferTest, reads_every_field) {

@@ -10,12 +10,14 @@
 #include "query/json_tree.h"
 #include "query/like.h"
 #include "query/op.h"
+#include "query/parse_json_arithmetic.h"
 #include "query/utf8.h"
 
 namespace tidegate::query {
 namespace {
 
-constexpr std::size_t kTreeDepthMax = 2 * kDepthMax + 24;  // two levels a group, and a jsonb value
+constexpr std::size_t kTreeDepthMax =
+    2 * kDepthMax + 24;  // two levels a group, and a jsonb value or arithmetic
 
 Error invalid(std::string_view path, std::string_view message) {
   return {Fault::invalid, fmt::format("{}: {}", path, message)};
@@ -156,8 +158,15 @@ Status read_values(const Json& object, const std::string& path, const WrittenOp&
   if (wanted.empty()) return {};
   const Json& operand = *object.find(wanted);
   if (wanted == "other") {
-    if (operand.kind != Json::Kind::string) return invalid(path + ".other", "must be a column's name");
-    condition.other = operand.text;
+    if (operand.kind == Json::Kind::array) {
+      auto right = parse_json_arithmetic(operand, path + ".other");
+      if (!right) return right.error();
+      condition.right = std::move(*right);
+    } else if (operand.kind != Json::Kind::string) {
+      return invalid(path + ".other", "must be a column's name or arithmetic");
+    } else {
+      condition.other = operand.text;
+    }
   } else if (wanted == "value") {
     condition.values.push_back(read_literal(operand));
   } else if (operand.kind != Json::Kind::array) {
@@ -224,15 +233,27 @@ Result<ParsedCondition> write_out(const WrittenOp& op, const std::string& path, 
   return op.negated ? negated(std::move(condition)) : condition;
 }
 
+Status read_column(const Json& object, const std::string& path, ParsedCondition& condition) {
+  const Json* column = object.find("column");
+  if (column != nullptr && column->kind == Json::Kind::array) {
+    auto left = parse_json_arithmetic(*column, path + ".column");
+    if (!left) return left.error();
+    condition.left = std::move(*left);
+    return {};
+  }
+  if (!column || column->kind != Json::Kind::string)
+    return invalid(path + ".column", "must be a string or arithmetic");
+  condition.column = column->text;
+  return {};
+}
+
 Result<ParsedCondition> read_comparison(const Json& object, const std::string& path) {
   if (auto status =
           check_members(object, path, {"column", "op", "value", "values", "other", "path", "text", "escape"});
       !status)
     return status.error();
   ParsedCondition condition;
-  const Json* column = object.find("column");
-  if (!column || column->kind != Json::Kind::string) return invalid(path + ".column", "must be a string");
-  condition.column = column->text;
+  if (auto status = read_column(object, path, condition); !status) return status.error();
   const Json* op = object.find("op");
   if (!op || op->kind != Json::Kind::string) return invalid(path + ".op", "must be a string");
   const auto written = read_op(op->text);

@@ -13,6 +13,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "query/expression.h"
 #include "query/regex.h"
 #include "query/schema.h"
 
@@ -60,6 +61,16 @@ struct PathStep {
   auto operator<=>(const PathStep&) const = default;
 };
 
+/// Arithmetic as a client wrote it.
+struct ParsedExpression {
+  Arithmetic kind = Arithmetic::column;
+  std::string column;
+  ParsedLiteral constant;
+  Type cast = Type::other;
+  std::vector<ParsedExpression> operands;  ///< one of `cast` and `negate`, else two
+  int place = -1;                          ///< as of a condition
+};
+
 struct ParsedCondition {
   std::string column;
   Op op = Op::eq;
@@ -70,6 +81,8 @@ struct ParsedCondition {
   std::vector<PathStep> path;             ///< `column -> 'a' -> 0`
   bool as_text = false;                   ///< the path's last step is `->>`
   Type cast = Type::other;                ///< the type that the client cast the column to; other: none
+  std::shared_ptr<const ParsedExpression> left;   ///< in the place of `column`
+  std::shared_ptr<const ParsedExpression> right;  ///< in the place of `other`
 };
 struct ParsedQuery {
   std::string table;                   ///< as the client wrote it: `orders` or `shop.orders`
@@ -82,8 +95,8 @@ struct ParsedQuery {
 enum class Truth : std::uint8_t { is_true, is_false, not_true, not_false };
 
 /// A condition bound to a table, in normal form: `all_of` and `any_of` with two children and more, in order,
-/// each of the other kind or a leaf; a leaf is about a column. `values` are in the canonical text form of the
-/// operand's type, sorted and unique where there may be several.
+/// each of the other kind or a leaf; a leaf is about a column or `terms`. `values` are in the canonical text
+/// form of the operand's type, sorted and unique where there may be several.
 struct Condition {
   int column = -1;  ///< of a leaf
   int other = -1;   ///< the column on the right
@@ -93,10 +106,14 @@ struct Condition {
   std::vector<std::string> values;
   std::vector<PathStep> path;
   std::vector<Condition> children;
+  std::shared_ptr<const Terms> terms;  ///< arithmetic in the place of `column` (and of `other`), which are -1
   std::shared_ptr<const Regex> regex;  ///< of a `match`: its value, compiled; says nothing of its own
   std::strong_ordering operator<=>(const Condition& right) const;
   bool operator==(const Condition& right) const { return (*this <=> right) == 0; }
 };
+
+/// Whether the leaf itself is about the column, in whatever way.
+bool names_column(const Condition& leaf, int column);
 
 /// Text to run and its parameters, all passed as text with explicit casts in the SQL (rule 21).
 struct SqlText {

@@ -14,17 +14,6 @@
 namespace tidegate::query {
 namespace {
 
-/// An operator's symbol where it is pg_catalog's, or the client names no schema.
-std::optional<std::string> symbol_of(const Json& expression) {
-  const Json* names = expression.find("name");
-  if (names == nullptr || names->items.empty() || names->items.size() > 2) return std::nullopt;
-  const Json* last = as(&names->items.back(), "String");
-  const Json* first = as(&names->items.front(), "String");
-  if (last == nullptr || first == nullptr) return std::nullopt;
-  if (names->items.size() == 2 && text_of(*first, "sval") != "pg_catalog") return std::nullopt;
-  return text_of(*last, "sval");
-}
-
 bool is_step(const Json& node) {
   const Json* expression = as(&node, "A_Expr");
   if (expression == nullptr || text_of(*expression, "kind") != "AEXPR_OP") return false;
@@ -53,6 +42,16 @@ const std::vector<Json>* arguments(const Json& call, std::size_t count) {
 }
 
 }  // namespace
+
+std::optional<std::string> symbol_of(const Json& expression) {
+  const Json* names = expression.find("name");
+  if (names == nullptr || names->items.empty() || names->items.size() > 2) return std::nullopt;
+  const Json* last = as(&names->items.back(), "String");
+  const Json* first = as(&names->items.front(), "String");
+  if (last == nullptr || first == nullptr) return std::nullopt;
+  if (names->items.size() == 2 && text_of(*first, "sval") != "pg_catalog") return std::nullopt;
+  return text_of(*last, "sval");
+}
 
 Result<ParsedCondition> SqlConditions::read(const Json& node) {
   if (const Json* boolean = as(&node, "BoolExpr")) return read_boolean(node, *boolean);
@@ -255,12 +254,7 @@ Result<ParsedCondition> SqlConditions::compare(const Json& node, const Json* lef
   condition->op = op;
   condition->place = place_of(node);
   if (is_operand(*right)) {
-    auto other = read_operand(*right);
-    if (!other) return other;
-    if (!other->path.empty() || other->cast != Type::other) {
-      return refused_sql(place_of(*right), "on the right a column must stand alone");
-    }
-    condition->other = std::move(other->column);
+    if (auto status = read_right(*right, *condition); !status) return status.error();
     return condition;
   }
   if (op == Op::contains || op == Op::overlaps) {
@@ -275,8 +269,38 @@ Result<ParsedCondition> SqlConditions::compare(const Json& node, const Json* lef
   return condition;
 }
 
+/// What stands right of an operator and names a column.
+Status SqlConditions::read_right(const Json& right, ParsedCondition& condition) {
+  auto other = read_operand(right);
+  if (!other) return other.error();
+  if (other->left) {
+    condition.right = std::move(other->left);
+    return {};
+  }
+  if (condition.left && other->path.empty()) {
+    auto term = read_term(right);
+    if (!term) return term.error();
+    condition.right = std::make_shared<const ParsedExpression>(std::move(*term));
+    return {};
+  }
+  if (!other->path.empty() || other->cast != Type::other)
+    return refused_sql(place_of(right), "on the right a column must stand alone");
+  condition.other = std::move(other->column);
+  return {};
+}
+
+Result<ParsedCondition> SqlConditions::read_arithmetic(const Json& node) {
+  auto term = read_term(node);
+  if (!term) return term.error();
+  ParsedCondition operand;
+  operand.place = place_of(node);
+  operand.left = std::make_shared<const ParsedExpression>(std::move(*term));
+  return operand;
+}
+
 bool SqlConditions::is_operand(const Json& node) {
   if (as(&node, "ColumnRef") != nullptr || is_step(node)) return true;
+  if (is_arithmetic(node)) return names_a_column(node);
   const Json* cast = as(&node, "TypeCast");
   const Json* inside = cast == nullptr ? nullptr : cast->find("arg");
   return inside != nullptr && is_operand(*inside);
@@ -292,9 +316,11 @@ Result<ParsedCondition> SqlConditions::read_operand(const Json& node) {
     operand.place = place_of(node);
     return operand;
   }
+  if (is_arithmetic(node)) return read_arithmetic(node);
   if (const Json* cast = as(&node, "TypeCast")) {
     auto operand = read_operand(*cast->find("arg"));
     if (!operand) return operand;
+    if (operand->left) return read_arithmetic(node);
     const auto type = read_cast(node, *cast);
     if (!type) return type.error();
     if (type->array || operand->cast != Type::other)

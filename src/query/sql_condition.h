@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "query/sql_literal.h"
@@ -7,12 +9,21 @@
 
 namespace tidegate::query {
 
+/// An operator's symbol where it is pg_catalog's, or the client names no schema.
+std::optional<std::string> symbol_of(const Json& expression);
+
+/// Whether the node is `+ - * / %` of whatever; whether it names a column anywhere.
+bool is_arithmetic(const Json& node);
+bool names_a_column(const Json& node);
+
 /// Reads a WHERE's tree. Recurses as deep as the tree, which its parser bounds.
 class SqlConditions {
  public:
   SqlConditions(const SqlTable& table, SqlLiterals& literals) : table_(table), literals_(literals) {}
 
   Result<ParsedCondition> read(const Json& node);
+  /// Arithmetic, which `is_arithmetic`.
+  Result<ParsedExpression> read_operation(const Json& node);
 
  private:
   Result<ParsedCondition> read_boolean(const Json& node, const Json& boolean);
@@ -31,6 +42,9 @@ class SqlConditions {
   [[nodiscard]] static bool is_operand(const Json& node);
   /// A column, a path into it or a cast of it: what stands left of an operator.
   Result<ParsedCondition> read_operand(const Json& node);
+  Result<ParsedExpression> read_term(const Json& node);
+  Result<ParsedCondition> read_arithmetic(const Json& node);
+  Status read_right(const Json& right, ParsedCondition& condition);
   Status read_step(const Json& node, const Json& expression, ParsedCondition& operand);
 
   const SqlTable& table_;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/encoding.h"
+#include "query/sql_condition.h"
 #include "query/sql_names.h"
 #include "query/utf8.h"
 
@@ -15,6 +16,7 @@ namespace tidegate::query {
 Result<ParsedLiteral> SqlLiterals::read(const Json& node) {
   if (const Json* parameter = as(&node, "ParamRef")) return read_parameter(node, *parameter);
   if (const Json* constant = as(&node, "A_Const")) return read_constant(node, *constant);
+  if (is_arithmetic(node) && !names_a_column(node)) return read_constant_arithmetic(node);
   const Json* cast = as(&node, "TypeCast");
   const Json* inside = cast == nullptr ? nullptr : cast->find("arg");
   if (inside == nullptr) return unsupported_node(node);

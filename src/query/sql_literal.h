@@ -22,6 +22,7 @@ class SqlLiterals {
  private:
   Result<ParsedLiteral> read_parameter(const Json& node, const Json& parameter);
   Result<ParsedLiteral> read_constant(const Json& node, const Json& constant) const;
+  Result<ParsedLiteral> read_constant_arithmetic(const Json& node);
   [[nodiscard]] Result<std::string> read_not_positive(int place) const;
 
   const std::string_view sql_;

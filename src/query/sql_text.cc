@@ -121,6 +121,7 @@ class ConditionWriter {
   }
 
   void write_plain(const Condition& leaf) {
+    if (leaf.terms) return write_terms(leaf);
     const Operand operand = operand_of(table_, leaf);
     if (is_null_test(leaf.op)) {
       write_column(leaf.column, leaf);
@@ -135,6 +136,40 @@ class ConditionWriter {
       sql_.text += fmt::format(" OPERATOR(pg_catalog.{}) ", operator_name(leaf.op));
       write_right(leaf, operand);
     }
+  }
+
+  void write_terms(const Condition& leaf) {
+    const Terms& terms = *leaf.terms;
+    const bool mixed = terms.right && terms.right->type != terms.left.type;
+    write_expression(terms.left);
+    if (mixed) sql_.text += "::pg_catalog.numeric";
+    sql_.text += fmt::format(" OPERATOR(pg_catalog.{}) ", operator_name(leaf.op));
+    if (!terms.right) return write_values(leaf, terms.left.type);
+    write_expression(*terms.right);
+    if (mixed) sql_.text += "::pg_catalog.numeric";
+  }
+
+  /// Each step's types are written, so that Postgres computes in those that binding computed in.
+  void write_expression(const Expression& expression) {
+    switch (expression.kind) {
+      case Arithmetic::column:
+        sql_.text += identifier(table_.columns[static_cast<std::size_t>(expression.column)].name);
+        sql_.text += fmt::format("::pg_catalog.{}", cast_name(expression.type));
+        return;
+      case Arithmetic::constant:
+        return write_value(expression.constant, expression.type);
+      case Arithmetic::cast:
+        write_expression(expression.operands.front());
+        sql_.text += "::pg_catalog.numeric";
+        return;
+      default:
+        break;
+    }
+    sql_.text += "(";
+    if (expression.kind != Arithmetic::negate) write_expression(expression.operands.front());
+    sql_.text += fmt::format(" OPERATOR(pg_catalog.{}) ", arithmetic_text(expression.kind));
+    write_expression(expression.operands.back());
+    sql_.text += ")";
   }
 
   void write_column(int column, const Condition& leaf) {
@@ -172,16 +207,19 @@ class ConditionWriter {
       sql_.text += identifier(other.name);
       if (compared_as_text(other.type)) sql_.text += "::pg_catalog.text";
       if (other.type != operand.type) sql_.text += "::pg_catalog.int8";
-    } else if (leaf.op == Op::in || leaf.op == Op::not_in) {
-      sql_.text += leaf.op == Op::in ? "ANY (" : "ALL (";
-      write_array(leaf.values, operand.type);
-      sql_.text += ")";
     } else if (operand.type == Type::array) {
       write_array(leaf.values, operand.element);
     } else {
       const bool pattern = leaf.op == Op::like || leaf.op == Op::has_key;
-      write_value(leaf.values.front(), pattern ? Type::text : operand.type);
+      write_values(leaf, pattern ? Type::text : operand.type);
     }
+  }
+
+  void write_values(const Condition& leaf, Type type) {
+    if (leaf.op != Op::in && leaf.op != Op::not_in) return write_value(leaf.values.front(), type);
+    sql_.text += leaf.op == Op::in ? "ANY (" : "ALL (";
+    write_array(leaf.values, type);
+    sql_.text += ")";
   }
 
   void write_array(const std::vector<std::string>& values, Type type) {

@@ -47,6 +47,28 @@ ParsedLiteral choose_literal(Input& input, const ColumnSchema& column) {
   return literal;
 }
 
+/// Arithmetic over any columns and constants.
+query::ParsedExpression choose_expression(Input& input, int depth) {
+  query::ParsedExpression expression;
+  const std::uint8_t choice = input.byte();
+  if (depth == 0 || choice < 0x40) {
+    expression.column = choose_column(input).name;
+    return expression;
+  }
+  if (choice < 0x70) {
+    expression.kind = query::Arithmetic::constant;
+    expression.constant = {ParsedLiteral::Kind::number, choose_text(input, Type::numeric)};
+    if (!query::parse_json_tree(expression.constant.text)) expression.constant.text = "7";
+    return expression;
+  }
+  expression.kind = static_cast<query::Arithmetic>(2 + choice % 7);
+  const bool one = expression.kind <= query::Arithmetic::negate;
+  if (expression.kind == query::Arithmetic::cast) expression.cast = static_cast<Type>(1 + input.below(5));
+  for (int left = one ? 1 : 2; left > 0; --left)
+    expression.operands.push_back(choose_expression(input, depth - 1));
+  return expression;
+}
+
 ParsedCondition choose_leaf(Input& input) {
   const ColumnSchema& column = choose_column(input);
   ParsedCondition leaf;
@@ -61,7 +83,14 @@ ParsedCondition choose_leaf(Input& input) {
     leaf.as_text = !leaf.path.empty() && input.below(2) != 0;
   }
   if (query::is_null_test(leaf.op)) return leaf;
-  if (input.byte() >= 0xf0) {
+  const std::uint8_t choice = input.byte();
+  if (choice >= 0xe0)
+    leaf.left = std::make_shared<const query::ParsedExpression>(choose_expression(input, 3));
+  if (choice >= 0xfc) {
+    leaf.right = std::make_shared<const query::ParsedExpression>(choose_expression(input, 3));
+    return leaf;
+  }
+  if (choice >= 0xf0) {
     leaf.other = choose_column(input).name;
     return leaf;
   }

@@ -59,6 +59,7 @@ std::shared_ptr<const query::TableSchema> make_table() {
                    column("count2", Type::int4),
                    column("a \"b\"", Type::text)};
   table.key = {0};
+  table.columns[3].declared = "numeric(30,10)";
   table.columns[7].bytewise = table.columns[7].ascii_case = false;
   table.columns[8].deterministic = table.columns[8].bytewise = table.columns[8].ascii_case = false;
   return std::make_shared<const query::TableSchema>(std::move(table));
@@ -111,9 +112,35 @@ void add_numbers(Samples& all) {
 }
 
 void add_texts(Samples& all) {
-  all[Type::text] = {"",    "a",   "ab",  "abc", "A",   "\u00e9", "\u00e9a", "\u00c9", "\u65e5\u672c\u8a9e",
-                     "a%b", "a_b", "%b",  "a%",  "%a%", "a\\%",   "_",       "%",      "a\\",
-                     "^a",  "b$",  "a.*", "a|b", "(a)", "[a-c]",  "a+",      "a ",     "abcdefghijklmnop"};
+  all[Type::text] = {"",
+                     "a",
+                     "ab",
+                     "abc",
+                     "A",
+                     "\u00e9",
+                     "\u00e9a",
+                     "\u00c9",
+                     "\u65e5\u672c\u8a9e",
+                     "a%b",
+                     "a_b",
+                     "%b",
+                     "a%",
+                     "%a%",
+                     "a\\%",
+                     "_",
+                     "%",
+                     "a\\",
+                     "^a",
+                     "b$",
+                     "a.*",
+                     "a|b",
+                     "(a)",
+                     "[a-c]",
+                     "a+",
+                     "a ",
+                     "abcdefghijklmnop",
+                     "^(a|[b-d]{2,3}?)+$",
+                     "\\w*\\.[^[:digit:]]"};
   all[Type::varchar] = all[Type::bpchar] = all[Type::text];
   all[Type::enumeration] = {"low", "high", ""};
   all[Type::boolean] = {"t", "f", "true", "false", "yes", "0"};
