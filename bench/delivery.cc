@@ -4,6 +4,7 @@
 // release build with one shard in pass-through; it reads a real Kafka.
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -30,12 +31,12 @@ struct Scenario {
   std::string name;
   int sessions = 0;
   int a_second = 0;  // records; 0: as fast as it takes
-  int records = 0;   // of a flood
+  int records = 0;   // of a flood; neither: the sessions do nothing
+  [[nodiscard]] bool idle() const { return a_second == 0 && records == 0; }
 };
-const std::vector<Scenario> kScenarios{{"steady", 1'000, 100, 0},
-                                       {"flood", 1'000, 0, 4'000},
-                                       {"wide", 10'000, 10, 0},
-                                       {"wide-flood", 10'000, 0, 400}};
+const std::vector<Scenario> kScenarios{{"steady", 1'000, 100, 0}, {"flood", 1'000, 0, 4'000},
+                                       {"wide", 10'000, 10, 0},   {"wide-flood", 10'000, 0, 400},
+                                       {"idle", 10'000, 0, 0},    {"idle-19k", 19'000, 0, 0}};
 constexpr std::size_t kPayload = 128;
 
 struct Settings {
@@ -226,6 +227,16 @@ Round floor(const Scenario& scenario, const Settings& settings, int batch) {
   return round;
 }
 
+/// kB of resident memory that a subscribed session without traffic adds.
+double idle(rig::KafkaBroker& broker, const Scenario& scenario) {
+  Ours deployed(broker);
+  const pid_t server = deployed.gateway().process().pid();
+  const double before = usage_of(server).resident;
+  const Swarm swarm(deployed.clients(scenario.sessions));
+  std::this_thread::sleep_for(2s);
+  return (usage_of(server).resident - before) / scenario.sessions;
+}
+
 Round median(const std::vector<Round>& rounds) {
   Round middle;
   for (double Round::* field :
@@ -250,6 +261,11 @@ void run(const std::vector<Scenario>& scenarios, const Settings& settings) {
       "| scenario                 | CPU µs | user µs | p50 ms | p99 ms | frames/s | frames/send "
       "|\n|---|---|---|---|---|---|---|\n");
   for (const Scenario& scenario : scenarios) {
+    if (scenario.idle()) {
+      fmt::print("| {:24} | {:.2f} kB of RSS a session, {} sessions\n", scenario.name, idle(broker, scenario),
+                 scenario.sessions);
+      continue;
+    }
     std::vector<Round> of_ours, of_floor;
     for (int i = 0; i < settings.rounds; ++i) {
       of_ours.push_back(ours(broker, scenario, settings));
@@ -277,6 +293,10 @@ int main(int argc, char** argv) {
                  .batch = std::stoi(words[3]),
                  .records = std::stoi(words[4])});
   }
+  rlimit files{};
+  ::getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &files);
   Settings settings;
   std::vector<Scenario> wanted;
   for (std::size_t i = 0; i < words.size(); ++i) {
