@@ -23,7 +23,7 @@ using namespace std::chrono_literals;
 using vectors::kVectors;
 
 constexpr std::string_view kUrl = "https://issuer.example/jwks?hunter2";
-constexpr auto kPatience = 30s;
+constexpr auto kPatience = 90s;
 
 std::string set_of(std::string_view jwk, const std::string& kid) {
   return R"({"keys":[)" + std::string(jwk.substr(0, jwk.size() - 1)) + R"(,"kid":")" + kid + "\"}]}";

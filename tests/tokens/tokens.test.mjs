@@ -89,7 +89,7 @@ const upgrade = (gateway, { headers = {}, target = '/' }) => new Promise((resolv
 });
 const bearer = (gateway, text) => upgrade(gateway, { headers: { Authorization: `Bearer ${text}` } });
 const until = async (condition) => {
-  const end = Date.now() + 60_000;
+  const end = Date.now() + 90_000;
   for (;;) {
     const last = await condition();
     if (last === true) return;
