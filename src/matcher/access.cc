@@ -130,7 +130,7 @@ Found between(const TableSchema& table, const Condition* lower, const Condition*
 /// A leaf about the column itself that is to be true.
 bool is_plain(const Condition& leaf) {
   return !query::is_group(leaf.op) && leaf.truth == query::Truth::is_true && leaf.other < 0 &&
-         leaf.path.empty() && !leaf.terms;
+         leaf.path.empty() && !leaf.terms();
 }
 
 Found of_leaf(const TableSchema& table, const Condition& leaf) {

@@ -22,7 +22,7 @@ std::size_t hash_of(const Condition& condition, const std::vector<Conditions::Id
   add(static_cast<std::size_t>(condition.column));
   add(static_cast<std::size_t>(condition.other));
   add(static_cast<std::size_t>(condition.truth));
-  if (condition.terms) add(query::hash_of(condition.terms->left));
+  if (condition.terms()) add(query::hash_of(condition.terms()->left));
   for (const std::string& value : condition.values) add(std::hash<std::string>{}(value));
   for (const Conditions::Id child : children) add(child);
   return hash;

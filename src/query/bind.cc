@@ -42,7 +42,7 @@ int untold_column(const TableSchema& table, const Condition& condition) {
   for (const int column : {condition.column, condition.other}) {
     if (column >= 0 && !table.columns[static_cast<std::size_t>(column)].old_told) return column;
   }
-  for (int column = 0; condition.terms && column < static_cast<int>(table.columns.size()); ++column) {
+  for (int column = 0; condition.terms() && column < static_cast<int>(table.columns.size()); ++column) {
     if (!table.columns[static_cast<std::size_t>(column)].old_told && names_column(condition, column))
       return column;
   }

@@ -63,7 +63,7 @@ Status ConditionBinder::bind_pattern(const ParsedCondition& parsed, const Operan
   const std::string& pattern = leaf.values.front();
   auto compiled = projections_ == nullptr ? Regex::compile(pattern) : projections_->compiled(pattern);
   if (!compiled) return refused(compiled.error());
-  leaf.regex = std::move(*compiled);
+  leaf.computed = std::make_shared<const Computed>(Computed{std::nullopt, std::move(*compiled)});
   return {};
 }
 

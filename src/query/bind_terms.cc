@@ -26,6 +26,10 @@ ParsedExpression side(const std::shared_ptr<const ParsedExpression>& written, co
   return outer;
 }
 
+std::shared_ptr<const Computed> computed(Terms terms) {
+  return std::make_shared<const Computed>(Computed{std::move(terms), nullptr});
+}
+
 /// The column that an expression is, but for a cast that changes no number; else -1.
 int bare_column(const Expression& expression) {
   if (expression.kind == Arithmetic::cast) return bare_column(expression.operands.front());
@@ -92,7 +96,7 @@ Result<Condition> ConditionBinder::bind_terms(const ParsedCondition& parsed, Tru
   if (auto status = bind_values(parsed, computed_operand(left->expression), bound); !status)
     return status.error();
   settle_truth(bound, left->expression.type);
-  bound.terms = std::make_shared<const Terms>(Terms{std::move(left->expression), std::nullopt});
+  bound.computed = computed(Terms{std::move(left->expression), std::nullopt});
   return bound;
 }
 
@@ -127,7 +131,7 @@ Result<Condition> ConditionBinder::bind_two_terms(const ParsedCondition& parsed,
     bound.op = mirrored(bound.op);
   }
   settle_truth(bound, terms.left.type);
-  bound.terms = std::make_shared<const Terms>(std::move(terms));
+  bound.computed = computed(std::move(terms));
   return bound;
 }
 

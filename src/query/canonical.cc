@@ -93,9 +93,9 @@ void append_more(std::string& out, const TableSchema& table, const Condition& le
     member("text");
     out += leaf.as_text ? "true" : "false";
   }
-  if (leaf.terms && leaf.terms->right) {
+  if (leaf.terms() && leaf.terms()->right) {
     member("right");
-    append_expression(out, table, *leaf.terms->right);
+    append_expression(out, table, *leaf.terms()->right);
   }
   if (leaf.other >= 0) {
     member("other");
@@ -120,10 +120,10 @@ void append_condition(std::string& out, const TableSchema& table, const Conditio
     out += "]]";
     return;
   }
-  if (condition.terms) {
-    append_expression(out, table, condition.terms->left);
+  if (condition.terms()) {
+    append_expression(out, table, condition.terms()->left);
     out += ',';
-    append_json_string(out, type_name(condition.terms->left.type));
+    append_json_string(out, type_name(condition.terms()->left.type));
   } else {
     append_named_type(out, table.columns[static_cast<std::size_t>(condition.column)]);
   }
@@ -131,7 +131,7 @@ void append_condition(std::string& out, const TableSchema& table, const Conditio
   append_json_string(out, op_text(condition.op));
   out += ',';
   append_strings(out, condition.values);
-  const bool right = condition.other >= 0 || (condition.terms && condition.terms->right);
+  const bool right = condition.other >= 0 || (condition.terms() && condition.terms()->right);
   if (condition.truth != Truth::is_true || !condition.path.empty() || right) {
     append_more(out, table, condition);
   }

@@ -107,7 +107,7 @@ Answer judge(const Condition& leaf, Type type, Type element, std::string_view ce
     case Op::ilike:
       return like(cell, leaf.values.front(), leaf.op == Op::ilike);
     case Op::match:
-      return leaf.regex->matches(cell);
+      return leaf.computed->regex->matches(cell);
     case Op::starts_with:
       return cell.starts_with(leaf.values.front());
     case Op::contains:
@@ -140,7 +140,7 @@ Answer compare_columns(const Condition& leaf, const TableSchema& table, const Ro
 }
 
 Answer judge_terms(const Condition& leaf, const Row& row) {
-  const Terms& terms = *leaf.terms;
+  const Terms& terms = *leaf.terms();
   const Cell left = value_of(terms.left, row);
   if (!left) return std::nullopt;
   if (!terms.right) return judge(leaf, terms.left.type, Type::other, *left);
@@ -149,7 +149,7 @@ Answer judge_terms(const Condition& leaf, const Row& row) {
 }
 
 Answer judge(const Condition& leaf, const TableSchema& table, const Row& row) {
-  if (leaf.terms) return judge_terms(leaf, row);
+  if (leaf.terms()) return judge_terms(leaf, row);
   if (leaf.other >= 0) return compare_columns(leaf, table, row);
   const ColumnSchema& column = table.columns[static_cast<std::size_t>(leaf.column)];
   const Cell& cell = row[static_cast<std::size_t>(leaf.column)];

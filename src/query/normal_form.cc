@@ -22,8 +22,8 @@ void flatten(Op group, std::vector<Condition>& children) {
 }
 
 std::strong_ordering compare_terms(const Condition& left, const Condition& right) {
-  if (!left.terms || !right.terms) return (left.terms != nullptr) <=> (right.terms != nullptr);
-  return *left.terms <=> *right.terms;
+  if (!left.terms() || !right.terms()) return (left.terms() != nullptr) <=> (right.terms() != nullptr);
+  return *left.terms() <=> *right.terms();
 }
 
 bool of_one_operand(const Condition& left, const Condition& right) {
@@ -86,9 +86,9 @@ Condition grouped(Op group, std::vector<Condition> children) {
 
 bool names_column(const Condition& leaf, int column) {
   if (leaf.column == column || leaf.other == column) return true;
-  if (!leaf.terms) return false;
-  return names_column(leaf.terms->left, column) ||
-         (leaf.terms->right && names_column(*leaf.terms->right, column));
+  if (!leaf.terms()) return false;
+  return names_column(leaf.terms()->left, column) ||
+         (leaf.terms()->right && names_column(*leaf.terms()->right, column));
 }
 
 std::strong_ordering Condition::operator<=>(const Condition& right) const {

@@ -94,6 +94,12 @@ struct ParsedQuery {
 /// leaves, so that a tree of AND and OR is left in which unknown may count as no.
 enum class Truth : std::uint8_t { is_true, is_false, not_true, not_false };
 
+/// What few leaves need beside their column.
+struct Computed {
+  std::optional<Terms> terms;          ///< arithmetic in the place of `column` (and of `other`), which are -1
+  std::shared_ptr<const Regex> regex;  ///< of a `match`: its value, compiled; says nothing of its own
+};
+
 /// A condition bound to a table, in normal form: `all_of` and `any_of` with two children and more, in order,
 /// each of the other kind or a leaf; a leaf is about a column or `terms`. `values` are in the canonical text
 /// form of the operand's type, sorted and unique where there may be several.
@@ -106,8 +112,10 @@ struct Condition {
   std::vector<std::string> values;
   std::vector<PathStep> path;
   std::vector<Condition> children;
-  std::shared_ptr<const Terms> terms;  ///< arithmetic in the place of `column` (and of `other`), which are -1
-  std::shared_ptr<const Regex> regex;  ///< of a `match`: its value, compiled; says nothing of its own
+  std::shared_ptr<const Computed> computed;  ///< most leaves have none, and a million queries feel each byte
+  [[nodiscard]] const Terms* terms() const {
+    return computed && computed->terms ? &*computed->terms : nullptr;
+  }
   std::strong_ordering operator<=>(const Condition& right) const;
   bool operator==(const Condition& right) const { return (*this <=> right) == 0; }
 };

@@ -121,7 +121,7 @@ class ConditionWriter {
   }
 
   void write_plain(const Condition& leaf) {
-    if (leaf.terms) return write_terms(leaf);
+    if (leaf.terms()) return write_terms(leaf);
     const Operand operand = operand_of(table_, leaf);
     if (is_null_test(leaf.op)) {
       write_column(leaf.column, leaf);
@@ -139,7 +139,7 @@ class ConditionWriter {
   }
 
   void write_terms(const Condition& leaf) {
-    const Terms& terms = *leaf.terms;
+    const Terms& terms = *leaf.terms();
     const bool mixed = terms.right && terms.right->type != terms.left.type;
     write_expression(terms.left);
     if (mixed) sql_.text += "::pg_catalog.numeric";
