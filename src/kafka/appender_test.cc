@@ -1,5 +1,7 @@
 #include "kafka/appender.h"
 
+#include <librdkafka/rdkafka_mock.h>
+
 #include "kafka/log.h"
 #include "kafka/test_broker.h"
 #include "log/conformance.h"
@@ -34,6 +36,29 @@ TEST(KafkaAppender, ATopicThatIsGoneFailsItsOpening) {
   } while (appender.ok() && seconds_since(begin) < 120);
   ASSERT_FALSE(appender.ok());
   EXPECT_TRUE(is(appender.error(), Fault::not_found, {topic, broker().brokers()}));
+}
+
+/// librdkafka's own broker, which can be told to answer so: Kafka does it where its books and the client's
+/// differ, and then the record is in no log.
+TEST(KafkaAppender, Rule4ARecordThatABrokerTakesForARepetitionIsNotAcknowledged) {
+  const Client owner = good(open_client(options_for({}), RD_KAFKA_PRODUCER, {}));
+  const std::unique_ptr<rd_kafka_mock_cluster_t, decltype(&rd_kafka_mock_cluster_destroy)> cluster(
+      rd_kafka_mock_cluster_new(owner.get(), 1), &rd_kafka_mock_cluster_destroy);
+  ASSERT_EQ(rd_kafka_mock_topic_create(cluster.get(), "mock", 1, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+  Options options = options_for({"mock"});
+  options.brokers = rd_kafka_mock_cluster_bootstraps(cluster.get());
+  Places places;
+  places.add("mock", 1);
+  const auto appender = good(KafkaAppender::open(options, places));
+  good(appender->append(record_of(Partition(0), "k", "first")));
+  ASSERT_TRUE(appender->flush(log::kPatience).ok());
+  constexpr std::int16_t kProduce = 0;  // the protocol's number
+  rd_kafka_mock_push_request_errors(cluster.get(), kProduce, 1, RD_KAFKA_RESP_ERR_DUPLICATE_SEQUENCE_NUMBER);
+  good(appender->append(record_of(Partition(0), "k", "second")));
+  const Status flushed = appender->flush(log::kPatience);
+  ASSERT_FALSE(flushed.ok());
+  EXPECT_TRUE(is(flushed.error(), Fault::fatal, {"mock", "taken for a repetition"}));
+  EXPECT_EQ(appender->acknowledged(), 1U);
 }
 
 TEST(KafkaAppender, ARecordThatIsTooLargeIsInvalidAndTheRestGoesOn) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <string_view>
 #include <utility>
 
 #include "kafka/headers.h"
@@ -99,14 +100,29 @@ Status Producer::send(Outgoing record, Done done) {
 void Producer::delivered(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
   auto* self = static_cast<Producer*>(opaque);
   const std::unique_ptr<Sent> sent(static_cast<Sent*>(message->_private));
-  if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+  const bool there = message->err == RD_KAFKA_RESP_ERR_NO_ERROR;
+  if (there && self->rises(*message)) {
     if (sent->done) sent->done(Offset(message->offset));
     return;
   }
   Error error = error_of(self->options_, message->err, "appending to " + sent->record.topic);
+  if (there)
+    error.message = "a record to " + sent->record.topic + " was taken for a repetition and may be missing";
   error.fault = self->closing_ ? Fault::unavailable : Fault::fatal;
   if (!self->closing_) self->fail(error);
   if (sent->done) sent->done(error);
+}
+
+bool Producer::rises(const rd_kafka_message_t& message) {
+  const std::string_view topic = rd_kafka_topic_name(message.rkt);
+  auto found = last_.find(topic);
+  if (found == last_.end()) found = last_.emplace(topic, std::vector<std::int64_t>()).first;
+  const auto partition = static_cast<std::size_t>(message.partition);
+  if (found->second.size() <= partition) found->second.resize(partition + 1, -1);
+  std::int64_t& last = found->second[partition];
+  if (message.offset <= last) return false;
+  last = message.offset;
+  return true;
 }
 
 void Producer::failed(rd_kafka_t* client, int code, const char* reason, void* opaque) {

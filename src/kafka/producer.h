@@ -2,6 +2,7 @@
 
 #include <condition_variable>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -25,8 +26,10 @@ struct Outgoing {
 };
 
 /// An idempotent producer with all acknowledgements, no lingering and no timeout (rule 4): a record is
-/// delivered, or the producer has failed for good. Its thread calls what is to be called. Any thread sends;
-/// one thread's records keep their order.
+/// delivered, or the producer has failed for good. It has failed too where a broker answers with an offset
+/// that is not above the partition's last one, or with none: that is what it says of a record that it takes
+/// for a repetition of another and throws away (librdkafka issues 3712 and 4134). Its thread calls what is to
+/// be called. Any thread sends; one thread's records keep their order.
 class Producer {
  public:
   using Done = std::function<void(Result<Offset>)>;
@@ -53,6 +56,7 @@ class Producer {
   static void failed(rd_kafka_t* client, int code, const char* reason, void* opaque);
   Status meet(const std::vector<std::string>& topics);
   void fail(Error error);
+  bool rises(const rd_kafka_message_t& message);
   void poll(const std::stop_token& stop);
 
   const Options options_;
@@ -62,6 +66,8 @@ class Producer {
   bool closing_ = false;          // the producer's thread, and the destructor after it has ended
   Client client_;
   std::vector<Owned<rd_kafka_topic_t>> topics_;  // keeps librdkafka's knowledge of them
+  /// The last acknowledged offset of each topic's partitions; the producer's thread.
+  std::map<std::string, std::vector<std::int64_t>, std::less<>> last_;
   std::jthread thread_;
 };
 
