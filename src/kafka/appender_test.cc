@@ -38,27 +38,52 @@ TEST(KafkaAppender, ATopicThatIsGoneFailsItsOpening) {
   EXPECT_TRUE(is(appender.error(), Fault::not_found, {topic, broker().brokers()}));
 }
 
-/// librdkafka's own broker, which can be told to answer so: Kafka does it where its books and the client's
-/// differ, and then the record is in no log.
-TEST(KafkaAppender, Rule4ARecordThatABrokerTakesForARepetitionIsNotAcknowledged) {
-  const Client owner = good(open_client(options_for({}), RD_KAFKA_PRODUCER, {}));
-  const std::unique_ptr<rd_kafka_mock_cluster_t, decltype(&rd_kafka_mock_cluster_destroy)> cluster(
-      rd_kafka_mock_cluster_new(owner.get(), 1), &rd_kafka_mock_cluster_destroy);
-  ASSERT_EQ(rd_kafka_mock_topic_create(cluster.get(), "mock", 1, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
-  Options options = options_for({"mock"});
-  options.brokers = rd_kafka_mock_cluster_bootstraps(cluster.get());
-  Places places;
-  places.add("mock", 1);
-  const auto appender = good(KafkaAppender::open(options, places));
-  good(appender->append(record_of(Partition(0), "k", "first")));
-  ASSERT_TRUE(appender->flush(log::kPatience).ok());
-  constexpr std::int16_t kProduce = 0;  // the protocol's number
-  rd_kafka_mock_push_request_errors(cluster.get(), kProduce, 1, RD_KAFKA_RESP_ERR_DUPLICATE_SEQUENCE_NUMBER);
-  good(appender->append(record_of(Partition(0), "k", "second")));
-  const Status flushed = appender->flush(log::kPatience);
-  ASSERT_FALSE(flushed.ok());
-  EXPECT_TRUE(is(flushed.error(), Fault::fatal, {"mock", "taken for a repetition"}));
-  EXPECT_EQ(appender->acknowledged(), 1U);
+/// librdkafka's own broker, which can be told what to answer.
+class KafkaAnswers : public testing::Test {
+ protected:
+  KafkaAnswers() {
+    rd_kafka_mock_topic_create(cluster_.get(), "mock", 1, 1);
+    rd_kafka_mock_broker_set_rtt(cluster_.get(), 1, 100);
+    Options options = options_for({"mock"});
+    options.brokers = rd_kafka_mock_cluster_bootstraps(cluster_.get());
+    options.properties = {{"batch.num.messages", "1"}};  // so that several requests are under way
+    Places places;
+    places.add("mock", 1);
+    appender_ = good(KafkaAppender::open(options, places));
+  }
+  void next_answer_is(rd_kafka_resp_err_t error) {
+    constexpr std::int16_t kProduce = 0;  // the protocol's number
+    rd_kafka_mock_push_request_errors(cluster_.get(), kProduce, 1, error);
+  }
+  void append(const std::string& value) { good(appender_->append(record_of(Partition(0), "k", value))); }
+  void expect_failure() {
+    const Status flushed = appender_->flush(log::kPatience);
+    ASSERT_FALSE(flushed.ok());
+    EXPECT_TRUE(is(flushed.error(), Fault::fatal, {"mock", "may be missing"}));
+  }
+
+  const Client owner_ = good(open_client(options_for({}), RD_KAFKA_PRODUCER, {}));
+  const std::unique_ptr<rd_kafka_mock_cluster_t, decltype(&rd_kafka_mock_cluster_destroy)> cluster_{
+      rd_kafka_mock_cluster_new(owner_.get(), 1), &rd_kafka_mock_cluster_destroy};
+  std::unique_ptr<log::Appender> appender_;
+};
+
+TEST_F(KafkaAnswers, Rule4ARecordThatABrokerTakesForARepetitionIsNotAcknowledged) {
+  append("first");
+  ASSERT_TRUE(appender_->flush(log::kPatience).ok());
+  next_answer_is(RD_KAFKA_RESP_ERR_DUPLICATE_SEQUENCE_NUMBER);
+  append("second");
+  expect_failure();
+  EXPECT_EQ(appender_->acknowledged(), 1U);
+}
+
+/// A broker that has forgotten a producer takes its second request where it refused the first, and librdkafka
+/// infers from the second's answer that the first is there too.
+TEST_F(KafkaAnswers, Rule4ARecordThatALaterOnesAnswerAcknowledgesIsNot) {
+  next_answer_is(RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
+  for (int i = 0; i < 100; ++i) append(std::to_string(i));
+  expect_failure();
+  EXPECT_EQ(appender_->acknowledged(), 0U);
 }
 
 TEST(KafkaAppender, ARecordThatIsTooLargeIsInvalidAndTheRestGoesOn) {

@@ -60,14 +60,14 @@ Status Consumer::reachable(std::chrono::milliseconds wait) {
 
 Result<std::pair<Offset, Offset>> Consumer::watermarks(const std::string& name, std::int32_t partition,
                                                        std::chrono::milliseconds timeout) {
-  // The question below waits for minutes on a broker that is down, whatever its timeout; this one keeps it.
-  if (Status status = answers(options_, client_.get(), timeout); !status.ok()) return status.error();
   return query_watermarks(options_, client_.get(), name, partition, timeout);
 }
 
 Result<std::pair<Offset, Offset>> query_watermarks(const Options& options, rd_kafka_t* client,
                                                    const std::string& topic, std::int32_t partition,
                                                    std::chrono::milliseconds timeout) {
+  // The question below waits for minutes on a broker that is down, whatever its timeout; this one keeps it.
+  if (Status status = answers(options, client, timeout); !status.ok()) return status.error();
   std::int64_t low = 0;
   std::int64_t high = 0;
   const auto code =

@@ -48,7 +48,7 @@ struct Follower {
   void follow(log::Reader& reader, std::size_t until) {
     auto came = std::chrono::steady_clock::now();
     while (count < until) {
-      if (seconds_since(came) > 60) {
+      if (seconds_since(came) > 180) {
         ADD_FAILURE() << count << " of " << until << " came, then nothing for three minutes";
         return;
       }

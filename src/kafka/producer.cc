@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "kafka/consumer.h"
 #include "kafka/headers.h"
 
 namespace tidegate::kafka {
@@ -45,16 +46,29 @@ Result<std::unique_ptr<Producer>> Producer::open(const Options& options,
 }
 
 /// A topic that librdkafka first hears of from a record, between its connection and the answer to that
-/// connection's first question, would be asked for only by its timer, a second later.
+/// connection's first question, would be asked for only by its timer, a second later. And a partition whose
+/// broker does not lead it yet, as right after it was made, may refuse a first request and take the second.
 Status Producer::meet(const std::vector<std::string>& topics) {
+  const Deadline until = std::chrono::steady_clock::now() + options_.answer_timeout;
   for (const std::string& topic : topics) {
     topics_.emplace_back(rd_kafka_topic_new(client_.get(), topic.c_str(), nullptr));
     const auto count = partition_count(options_, client_.get(), topic, options_.answer_timeout);
-    if (count.ok()) continue;
-    if (count.error().fault != Fault::unavailable) return count.error();
-    return {};  // the next would only wait as long again
+    if (!count.ok() && count.error().fault != Fault::unavailable) return count.error();
+    if (!count.ok()) return {};  // the next would only wait as long again
+    for (std::int32_t partition = 0; partition < *count; ++partition) {
+      if (!is_led(topic, partition, until)) return {};
+    }
   }
   return {};
+}
+
+/// Only who leads a partition knows its range. False where nobody answers in time.
+bool Producer::is_led(const std::string& topic, std::int32_t partition, Deadline until) const {
+  do {
+    if (query_watermarks(options_, client_.get(), topic, partition, options_.answer_timeout).ok())
+      return true;
+  } while (std::chrono::steady_clock::now() < until);
+  return false;
 }
 
 Producer::~Producer() {
@@ -107,7 +121,8 @@ void Producer::delivered(rd_kafka_t*, const rd_kafka_message_t* message, void* o
   }
   Error error = error_of(self->options_, message->err, "appending to " + sent->record.topic);
   if (there)
-    error.message = "a record to " + sent->record.topic + " was taken for a repetition and may be missing";
+    error.message =
+        "a record to " + sent->record.topic + " was answered without a place of its own and may be missing";
   error.fault = self->closing_ ? Fault::unavailable : Fault::fatal;
   if (!self->closing_) self->fail(error);
   if (sent->done) sent->done(error);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <map>
@@ -50,11 +51,13 @@ class Producer {
 
  private:
   struct Sent;
+  using Deadline = std::chrono::steady_clock::time_point;
   Producer(Options options, std::function<void()> after)
       : options_(std::move(options)), after_(std::move(after)) {}
   static void delivered(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque);
   static void failed(rd_kafka_t* client, int code, const char* reason, void* opaque);
   Status meet(const std::vector<std::string>& topics);
+  bool is_led(const std::string& topic, std::int32_t partition, Deadline until) const;
   void fail(Error error);
   bool rises(const rd_kafka_message_t& message);
   void poll(const std::stop_token& stop);
