@@ -510,6 +510,15 @@ TEST(FeedTailTest, rule_27_reading_pauses_while_a_shard_cant_keep_up) {
   Follower& second = stage.subscribe("t/things/1", query);
   stage.progress(50, 50);
   stage.until([&] { return second.accepted.has_value(); });
+  const auto pauses = [&] {
+    const std::string text = stage.metrics.text();
+    const std::string name = "\ntidegate_feed_paused_total ";
+    return std::stoul(text.substr(text.find(name) + name.size()));
+  };
+  const auto before = pauses();
+  const auto deadline = std::chrono::steady_clock::now() + kTestPatience;
+  while (pauses() <= before + 1 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  EXPECT_GT(pauses(), before + 1) << "it was to put reading off again";
   EXPECT_EQ(stage.passed(Partition(0)), Lsn(1));
   stage.shard.set_backlog(0);
   stage.until([&] { return stage.passed(Partition(0)) == Lsn(50); });
