@@ -115,6 +115,11 @@ class KeyRingTest : public testing::Test {
       std::this_thread::yield();
     }
   }
+  /// What the first fetch brings: the key of kVectors[9], named "1".
+  void issue_first_key() {
+    issuer.answer(set_of(kVectors[9].jwk, "1"));
+    eventually([&] { return ring->ready().ok(); });
+  }
   bool accepts(std::string_view token) {
     const auto keys = ring->keys();
     return verify(token, *keys, options, clock).principal.has_value();
@@ -185,8 +190,7 @@ TEST_F(KeyRingTest, AUrlIsFetchedByItselfAndNobodyWaitsForIt) {
   EXPECT_EQ(issuer.url(), kUrl);
   EXPECT_TRUE(ring->keys()->empty()) << "it has not answered yet";
   EXPECT_NE(ring->ready().error().message.find("are being fetched"), std::string::npos);
-  issuer.answer(set_of(kVectors[9].jwk, "1"));
-  eventually([&] { return ring->ready().ok(); });
+  issue_first_key();
   EXPECT_TRUE(accepts(kVectors[9].token));
 }
 
@@ -197,8 +201,7 @@ TEST_F(KeyRingTest, AUrlOutOfReachKeepsTheEarlierKeysAndIsAskedAgain) {
   open();
   issuer.answer(Error{Fault::unavailable, "can't connect"});
   eventually([&] { return lines().find("can't connect") != std::string::npos; });
-  issuer.answer(set_of(kVectors[9].jwk, "1"));
-  eventually([&] { return ring->ready().ok(); });
+  issue_first_key();
   issuer.answer(Error{Fault::unavailable, "can't connect"});
   issuer.answer(std::string(R"({"keys":[]})"));
   issuer.wait_asked(5);
@@ -212,8 +215,7 @@ TEST_F(KeyRingTest, ATokenWithAnUnknownKeyHasTheUrlFetchedAndSaysToTryAgain) {
   options.jwks = kUrl;
   options.jwks_cooldown = 0ms;
   open();
-  issuer.answer(set_of(kVectors[9].jwk, "1"));
-  eventually([&] { return ring->ready().ok(); });
+  issue_first_key();
   const Verifier verifier(options, ring, clock, metrics);
   // {"alg":"ES256","kid":"2"} and no signature that would fit.
   const auto refused = verifier.verify("eyJhbGciOiJFUzI1NiIsImtpZCI6IjIifQ.e30.AA");
@@ -231,8 +233,7 @@ TEST_F(KeyRingTest, AnotherRefusalHasNothingFetched) {
   options.jwks = kUrl;
   options.jwks_cooldown = 0ms;
   open();
-  issuer.answer(set_of(kVectors[9].jwk, "1"));
-  eventually([&] { return ring->ready().ok(); });
+  issue_first_key();
   const Verifier verifier(options, ring, clock, metrics);
   for (const std::string token : {"x", "eyJhbGciOiJFUzI1NiJ9.e30.AA", "eyJhbGciOiJub25lIn0.e30."}) {
     EXPECT_EQ(verifier.verify(token).error().message.find("try again"), std::string::npos);
