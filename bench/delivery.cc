@@ -9,9 +9,7 @@
 
 #include <algorithm>
 #include <atomic>
-#include <fstream>
 #include <memory>
-#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -44,29 +42,6 @@ struct Settings {
   int seconds = 10;  // of a steady round
 };
 
-struct Usage {
-  double user = 0, system = 0;  // seconds
-  double resident = 0;          // kB
-};
-
-Usage usage_of(pid_t process) {
-  Usage usage;
-  const std::string folder = "/proc/" + std::to_string(process);
-  std::string text;
-  std::getline(std::ifstream(folder + "/stat"), text);
-  std::istringstream fields(text.substr(text.rfind(')') + 2));
-  std::string skipped;
-  for (int i = 0; i < 11; ++i) fields >> skipped;
-  fields >> usage.user >> usage.system;
-  usage.user /= static_cast<double>(::sysconf(_SC_CLK_TCK));
-  usage.system /= static_cast<double>(::sysconf(_SC_CLK_TCK));
-  std::ifstream status(folder + "/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("VmRSS:")) usage.resident = std::stod(line.substr(6));
-  }
-  return usage;
-}
-
 struct Round {
   double cpu = 0, user = 0;  // µs a frame
   double p50 = 0, p99 = 0;   // ms
@@ -78,20 +53,16 @@ struct Round {
 class Window {
  public:
   Window(pid_t server, Swarm& swarm)
-      : server_(server),
-        swarm_(swarm),
-        usage_(usage_of(server)),
-        frames_(swarm.frames()),
-        begin_(Clock::now()) {
+      : server_(server), swarm_(swarm), cpu_(cpu_of(server)), frames_(swarm.frames()), begin_(Clock::now()) {
     (void)swarm.take_ages();
   }
   [[nodiscard]] Round end() const {
     const double seconds = milliseconds_since(begin_) / 1'000;
     const auto frames = static_cast<double>(swarm_.frames() - frames_);
-    const Usage now = usage_of(server_);
+    const Cpu now = cpu_of(server_);
     const Histogram ages = swarm_.take_ages();
-    const double user = now.user - usage_.user;
-    return {.cpu = (user + now.system - usage_.system) / frames * 1e6,
+    const double user = now.user - cpu_.user;
+    return {.cpu = (user + now.system - cpu_.system) / frames * 1e6,
             .user = user / frames * 1e6,
             .p50 = ages.milliseconds(0.5),
             .p99 = ages.milliseconds(0.99),
@@ -101,7 +72,7 @@ class Window {
  private:
   const pid_t server_;
   Swarm& swarm_;
-  const Usage usage_;
+  const Cpu cpu_;
   const std::uint64_t frames_;
   const Clock::time_point begin_;
 };
@@ -231,10 +202,10 @@ Round floor(const Scenario& scenario, const Settings& settings, int batch) {
 double idle(rig::KafkaBroker& broker, const Scenario& scenario) {
   Ours deployed(broker);
   const pid_t server = deployed.gateway().process().pid();
-  const double before = usage_of(server).resident;
+  const double before = memory_of(server, "VmRSS");
   const Swarm swarm(deployed.clients(scenario.sessions));
   std::this_thread::sleep_for(2s);
-  return (usage_of(server).resident - before) / scenario.sessions;
+  return (memory_of(server, "VmRSS") - before) / scenario.sessions;
 }
 
 Round median(const std::vector<Round>& rounds) {

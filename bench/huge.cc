@@ -4,15 +4,12 @@
 // queries had it, and how much memory the processes held at most. `bench_huge [changes]`, 1,000,000 without.
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <fstream>
 #include <memory>
 #include <mutex>
-#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -32,26 +29,14 @@ using Words = std::vector<std::string>;
 using Program = std::unique_ptr<rig::Tidegate>;
 constexpr auto kPatience = 600s;
 
-/// In MiB, of /proc/<pid>/status; 0 where there is none.
+/// In MiB.
 double memory_of(rig::Tidegate& program, const std::string& name) {
-  std::ifstream status("/proc/" + std::to_string(program.process().pid()) + "/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with(name + ":")) return std::stod(line.substr(name.size() + 1)) / 1024;
-  }
-  return 0;
+  return bench::memory_of(program.process().pid(), name) / 1024;
 }
 
-/// CPU seconds of /proc/<pid>/stat.
 double cpu_of(rig::Tidegate& program) {
-  std::ifstream file("/proc/" + std::to_string(program.process().pid()) + "/stat");
-  std::string text;
-  std::getline(file, text);
-  std::istringstream fields(text.substr(text.rfind(')') + 2));
-  std::string skipped;
-  for (int i = 0; i < 11; ++i) fields >> skipped;
-  double user = 0, system = 0;
-  fields >> user >> system;
-  return (user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
+  const Cpu cpu = bench::cpu_of(program.process().pid());
+  return cpu.user + cpu.system;
 }
 
 struct Deployment {
