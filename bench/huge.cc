@@ -114,6 +114,7 @@ class Beat {
   void read() {
     while (!stopping_) {
       const auto rows = watcher_.rows();
+      if (rows.empty()) continue;  // between two snapshots
       const std::string& row = rows.begin()->second;
       const std::size_t value = std::stoul(row.substr(row.find_first_of("0123456789", row.find("\"n\""))));
       const auto now = Clock::now();

@@ -38,6 +38,10 @@ T must(Result<T> result) {
 
 /// Median, 99th percentile and maximum of milliseconds.
 inline void print(const std::string& name, std::vector<double> values) {
+  if (values.empty()) {
+    fmt::print("{:58} none\n", name);
+    return;
+  }
   std::sort(values.begin(), values.end());
   const auto at = [&](double share) {
     return values[static_cast<std::size_t>(share * static_cast<double>(values.size() - 1))];
