@@ -1,5 +1,6 @@
 // What the feed's events do: the half of Hub::State on the journey of a change.
 
+#include <algorithm>
 #include <cassert>
 #include <utility>
 
@@ -98,23 +99,34 @@ void Hub::State::on(const feed::CaughtUp& event) {
 void Hub::State::on(const feed::Deliver& event) {
   owner_.check();
   const HeldReference held(event.run.batch);
-  const feed::FrameBatch& batch = *event.run.batch;
+  const std::vector<feed::Frame>& frames = event.run.batch->frames;
+  std::span<const std::uint32_t> left(event.run.frames);
   Tally tally;
-  for (std::uint32_t index : event.run.frames) {
-    const feed::Frame& frame = batch.frames[index];
-    const auto channel = channels_.find(frame.channel);
-    if (channel == channels_.end()) continue;
-    for (Subscription* subscription : channel->second) {
-      ++tally.probed;
-      if (subscription->phase != Phase::live) continue;
-      if (subscription->session.outbox.bytes() > options_.outbox_bytes_max) {
-        lag(*subscription);
-      } else {
-        offer(*subscription, batch, frame, held.get(), tally);
-      }
+  while (!left.empty()) {
+    const ChannelId channel = frames[left.front()].channel;
+    const auto other = std::find_if(left.begin(), left.end(),
+                                    [&](std::uint32_t index) { return frames[index].channel != channel; });
+    const auto neighbours = left.first(static_cast<std::size_t>(other - left.begin()));
+    left = left.subspan(neighbours.size());
+    const auto subscribed = channels_.find(channel);
+    if (subscribed == channels_.end()) continue;
+    // All of them to one subscription, then to the next: what a session is has to come from memory once, not
+    // once a frame.
+    for (Subscription* subscription : subscribed->second) {
+      deliver(*subscription, *event.run.batch, neighbours, held.get(), tally);
     }
   }
   count(tally);
+}
+
+void Hub::State::deliver(Subscription& subscription, const feed::FrameBatch& batch,
+                         std::span<const std::uint32_t> frames, Held& held, Tally& tally) {
+  tally.probed += frames.size();
+  for (const std::uint32_t index : frames) {
+    if (subscription.phase != Phase::live) return;
+    if (subscription.session.outbox.bytes() > options_.outbox_bytes_max) return lag(subscription);
+    offer(subscription, batch, batch.frames[index], held, tally);
+  }
 }
 
 void Hub::State::offer(Subscription& subscription, const feed::FrameBatch& batch, const feed::Frame& frame,

@@ -3,6 +3,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -64,6 +65,8 @@ class Hub::State {
   void join_channel(Subscription& subscription, ChannelId channel);
   void leave_channel(Subscription& subscription);
 
+  void deliver(Subscription& subscription, const feed::FrameBatch& batch,
+               std::span<const std::uint32_t> frames, Held& held, Tally& tally);
   void offer(Subscription& subscription, const feed::FrameBatch& batch, const feed::Frame& frame, Held& held,
              Tally& tally);
   void push(Subscription& subscription, const feed::FrameBatch& batch, const feed::Frame& frame, Held& held);
