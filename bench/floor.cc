@@ -60,7 +60,8 @@ bool write(Peer& peer, const std::string& bytes) {
   return false;
 }
 
-void drain(std::vector<Peer>& peers, int poll, std::size_t& full) {
+/// Waits until what the sockets did not take has gone.
+void drain(std::vector<Peer>& peers, int poll, std::size_t full) {
   std::vector<epoll_event> events(1'024);
   while (full > 0) {
     const int count = ::epoll_wait(poll, events.data(), static_cast<int>(events.size()), -1);
@@ -75,6 +76,19 @@ void drain(std::vector<Peer>& peers, int poll, std::size_t& full) {
   }
 }
 
+/// Writes `bytes` to peers from `first` up to `last`, whole.
+void write_to(std::vector<Peer>& peers, std::size_t first, std::size_t last, const std::string& bytes,
+              int poll) {
+  std::size_t full = 0;
+  for (std::size_t i = first; i < last; ++i) {
+    if (write(peers[i], bytes)) continue;
+    epoll_event event{.events = EPOLLOUT, .data = {.u64 = i}};
+    ::epoll_ctl(poll, EPOLL_CTL_ADD, peers[i].fd, &event);
+    ++full;
+  }
+  drain(peers, poll, full);
+}
+
 }  // namespace
 
 void serve_floor(const FloorSettings& settings) {
@@ -82,25 +96,20 @@ void serve_floor(const FloorSettings& settings) {
   const int poll = ::epoll_create1(EPOLL_CLOEXEC);
   std::vector<Peer> peers;
   for (int i = 0; i < settings.sessions; ++i) peers.push_back(welcome(listener));
-  std::this_thread::sleep_for(std::chrono::seconds(2));  // whoever measures looks at the clocks meanwhile
   auto due = Clock::now();
-  for (int sent = 0; settings.records == 0 || sent < settings.records; sent += settings.batch) {
+  const std::chrono::nanoseconds interval(
+      settings.a_second > 0 ? 1'000'000'000LL * settings.batch / settings.a_second : 0);
+  const auto at_once = static_cast<std::uint64_t>(records_at_once(settings.a_second));
+  std::size_t turn = 0;
+  for (std::uint64_t written = 1;; ++written, turn = (turn + 1) % peers.size()) {
     std::string bytes;
     for (int i = 0; i < settings.batch; ++i)
       bytes += binary_frame(stamped(static_cast<std::size_t>(settings.payload)));
-    std::size_t full = 0;
-    for (std::size_t i = 0; i < peers.size(); ++i) {
-      if (write(peers[i], bytes)) continue;
-      epoll_event event{.events = EPOLLOUT, .data = {.u64 = i}};
-      ::epoll_ctl(poll, EPOLL_CTL_ADD, peers[i].fd, &event);
-      ++full;
-    }
-    drain(peers, poll, full);
-    if (settings.a_second == 0) continue;
-    due += std::chrono::nanoseconds(1'000'000'000LL * settings.batch / settings.a_second);
-    std::this_thread::sleep_until(due);
+    const std::size_t first = settings.turns ? turn : 0;
+    write_to(peers, first, settings.turns ? first + 1 : peers.size(), bytes, poll);
+    due += interval;
+    if (written % at_once == 0) std::this_thread::sleep_until(due);
   }
-  for (;;) ::pause();
 }
 
 }  // namespace tidegate::bench

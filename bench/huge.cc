@@ -14,19 +14,15 @@
 #include <thread>
 #include <vector>
 
+#include "deployment.h"
 #include "integration/watcher.h"
 #include "measured.h"
-#include "rig/kafka.h"
-#include "rig/postgres.h"
-#include "rig/tidegate.h"
 
 namespace tidegate {
 namespace {
 
 using namespace bench;
 using namespace std::chrono_literals;
-using Words = std::vector<std::string>;
-using Program = std::unique_ptr<rig::Tidegate>;
 constexpr auto kPatience = 600s;
 
 /// In MiB.
@@ -38,39 +34,6 @@ double cpu_of(rig::Tidegate& program) {
   const Cpu cpu = bench::cpu_of(program.process().pid());
   return cpu.user + cpu.system;
 }
-
-struct Deployment {
-  Deployment(int changes, bool with_kafka) : url(server.create_database("shop")) {
-    rig::Sql sql(url);
-    sql.exec(fmt::format(
-        "create table items (id integer primary key, part integer not null, n integer not null, note text); "
-        "create table beat (id integer primary key, n bigint not null); insert into beat values (1, 0); "
-        "insert into items select i, i % 1000, 0, 'some text of an item' from generate_series(1, {}) i",
-        changes));
-    if (with_kafka) broker = std::make_unique<rig::KafkaBroker>();
-    rig::Tidegate setup(command("setup"), {}, false);
-    if (setup.process().wait(60s) != 0) end(setup.output());
-    if (with_kafka) matcher = std::make_unique<rig::Tidegate>(command("match"));
-    Words words = command("serve");
-    words.insert(words.end(), {"--auth", "none"});
-    gateway = std::make_unique<rig::Tidegate>(words);
-    if (with_kafka) matcher->wait_ready();
-    gateway->wait_ready();
-  }
-  [[nodiscard]] Words command(const std::string& verb) const {
-    Words words{verb, "--database", url};
-    if (broker) words.insert(words.end(), {"--kafka", broker->brokers(), "--topic", "shop.diffs"});
-    if (broker && verb != "serve") words.insert(words.end(), {"--slot", "shop"});
-    return words;
-  }
-  /// Who matches: on one node the gateway itself.
-  [[nodiscard]] rig::Tidegate& matching() const { return matcher ? *matcher : *gateway; }
-
-  rig::PostgresServer server;
-  std::unique_ptr<rig::KafkaBroker> broker;
-  std::string url;
-  Program matcher, gateway;
-};
 
 /// Writes a counter fifty times a second and notes how long each value took from its commit to the client.
 class Beat {
@@ -149,7 +112,14 @@ double milliseconds_until(Clock::time_point begin, Condition condition) {
 
 void run(int changes, bool with_kafka) {
   fmt::print("\n{} changes in one transaction, {}\n", changes, with_kafka ? "by way of Kafka" : "one node");
-  Deployment deployed(changes, with_kafka);
+  const Deployment deployed(
+      fmt::format(
+          "create table items (id integer primary key, part integer not null, n integer not null, note "
+          "text); create table beat (id integer primary key, n bigint not null); "
+          "insert into beat values (1, 0); insert into items select i, i % 1000, 0, "
+          "'some text of an item' from generate_series(1, {}) i",
+          changes),
+      with_kafka);
   client::Loop loop;
   const int port = deployed.gateway->port();
   const auto watch = [&](const std::string& where) {

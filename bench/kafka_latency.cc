@@ -18,38 +18,17 @@
 #include "kafka/log.h"
 #include "kafka/registry.h"
 #include "kafka/setup.h"
+#include "kafka_steady.h"
+#include "measured.h"
 #include "rig/kafka.h"
 
 namespace tidegate {
 namespace {
 
 using namespace std::chrono_literals;
-using Time = std::chrono::steady_clock::time_point;
+using bench::milliseconds_since, bench::must, bench::print;
 constexpr int kFirsts = 40;
 constexpr auto kPatience = 30s;
-
-double milliseconds_since(Time begin) {
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
-}
-
-/// Ends the program with the fault's text.
-template <class T>
-T must(Result<T> result) {
-  if (!result.ok()) {
-    fmt::print(stderr, "{}\n", result.error().message);
-    std::exit(1);
-  }
-  if constexpr (!std::is_void_v<T>) return std::move(*result);
-}
-
-void print(const std::string& name, std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const auto at = [&](double share) {
-    return values[static_cast<std::size_t>(share * static_cast<double>(values.size() - 1))];
-  };
-  fmt::print("{:32} p50 {:8.2f}   p99 {:8.2f}   max {:8.2f}   ({})\n", name, at(0.5), at(0.99), values.back(),
-             values.size());
-}
 
 /// Waits for one answer that comes on another thread.
 class Answer {
@@ -122,47 +101,10 @@ void first_appends(const kafka::Options& options) {
   print("open a reader to first record", read);
 }
 
-/// Reads until `count` records have come; when each did.
-std::vector<Time> arrivals(log::Reader& reader, std::size_t count) {
-  std::vector<Time> times;
-  while (times.size() < count) {
-    const auto batch = must(reader.read(1s, 1 << 20));
-    const auto now = std::chrono::steady_clock::now();
-    for (const log::Record& record : batch.records) {
-      if (record.value != "warm") times.push_back(now);
-    }
-  }
-  return times;
-}
-
-void steady_appends(const kafka::Options& options, std::size_t count, int a_second) {
-  auto log = must(kafka::KafkaLog::open(options));
-  auto appender = must(log->open_appender());
-  const std::int32_t partition = 1;
-  auto reader =
-      must(log->open_reader({{Partition(partition), must(log->watermarks(Partition(partition))).end}}));
-  must(appender->append(record_of(partition, "warm")));
-  must(appender->flush(kPatience));
-  std::vector<Time> sent(count), acknowledged(count);
-  std::vector<Time> arrived;
-  std::thread following([&] { arrived = arrivals(*reader, count); });
-  const auto begin = std::chrono::steady_clock::now();
-  for (std::size_t i = 0; i < count; ++i) {
-    std::this_thread::sleep_until(begin + i * 1'000'000us / a_second);
-    sent[i] = std::chrono::steady_clock::now();
-    must(appender->append(record_of(partition, std::to_string(i)),
-                          [&, i](Offset) { acknowledged[i] = std::chrono::steady_clock::now(); }));
-  }
-  must(appender->flush(kPatience));
-  following.join();
-  std::vector<double> to_acknowledgement, to_reader;
-  for (std::size_t i = 0; i < count; ++i) {
-    to_acknowledgement.push_back(
-        std::chrono::duration<double, std::milli>(acknowledged[i] - sent[i]).count());
-    to_reader.push_back(std::chrono::duration<double, std::milli>(arrived[i] - sent[i]).count());
-  }
-  print(fmt::format("append to acknowledged, {}/s", a_second), to_acknowledgement);
-  print(fmt::format("append to read, {}/s", a_second), to_reader);
+void print_steady(const kafka::Options& options, std::size_t count, int a_second) {
+  const bench::KafkaTimes times = bench::steady_appends(options, count, a_second);
+  print(fmt::format("append to acknowledged, {}/s", a_second), times.to_acknowledgement);
+  print(fmt::format("append to read, {}/s", a_second), times.to_reader);
 }
 
 }  // namespace
@@ -178,5 +120,5 @@ int main(int argc, char** argv) {
   options.topics = {"latency"};
   must(kafka::setup(options, {.partitions = 2}, [](const std::string&) {}));
   first_appends(options);
-  steady_appends(options, count, a_second);
+  print_steady(options, count, a_second);
 }

@@ -9,9 +9,12 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <fstream>
+#include <map>
 #include <sstream>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -33,7 +36,31 @@ inline double milliseconds_since(Clock::time_point begin) {
 template <class T>
 T must(Result<T> result) {
   if (!result.ok()) end(result.error().message);
-  return std::move(*result);
+  if constexpr (!std::is_void_v<T>) return std::move(*result);
+}
+
+/// Sets what `--name NUMBER` names, to 1 at least; gives back the words that are none of these.
+inline std::vector<std::string> read_numbers(const std::vector<std::string>& words,
+                                             const std::map<std::string, int*>& numbers) {
+  std::vector<std::string> others;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const auto found = numbers.find(words[i]);
+    if (found == numbers.end()) {
+      others.push_back(words[i]);
+      continue;
+    }
+    const int value = i + 1 < words.size() ? std::atoi(words[++i].c_str()) : 0;
+    if (value < 1) end(found->first + " wants a number from 1 up");
+    *found->second = value;
+  }
+  return others;
+}
+
+/// The same where there are no others.
+inline void read_only_numbers(const std::vector<std::string>& words,
+                              const std::map<std::string, int*>& numbers) {
+  const std::vector<std::string> others = read_numbers(words, numbers);
+  if (!others.empty()) end("there is no " + others.front());
 }
 
 /// Median, 99th percentile and maximum of milliseconds.
@@ -62,7 +89,8 @@ inline double memory_of(pid_t process, const std::string& name) {
 struct Cpu {
   double user = 0, system = 0;  // seconds
 };
-/// Of /proc/<process>/stat: fields 14 and 15, counted behind the name, which may hold spaces (proc(5)).
+/// The sum by the process's own clock, in nanoseconds; what of it is the user's by /proc/<process>/stat, in
+/// ticks: field 14, counted behind the name, which may hold spaces (proc(5)).
 inline Cpu cpu_of(pid_t process) {
   std::ifstream file("/proc/" + std::to_string(process) + "/stat");
   std::string text;
@@ -70,10 +98,14 @@ inline Cpu cpu_of(pid_t process) {
   std::istringstream fields(text.substr(text.rfind(')') + 2));
   std::string skipped;
   for (int i = 0; i < 11; ++i) fields >> skipped;
-  Cpu cpu;
-  fields >> cpu.user >> cpu.system;
-  const auto ticks = static_cast<double>(::sysconf(_SC_CLK_TCK));
-  return {cpu.user / ticks, cpu.system / ticks};
+  double ticks = 0;
+  fields >> ticks;
+  clockid_t clock{};
+  timespec spent{};
+  if (::clock_getcpuclockid(process, &clock) == 0) ::clock_gettime(clock, &spent);
+  const double user = ticks / static_cast<double>(::sysconf(_SC_CLK_TCK));
+  const double all = static_cast<double>(spent.tv_sec) + static_cast<double>(spent.tv_nsec) / 1e9;
+  return {user, std::max(0.0, all - user)};
 }
 
 }  // namespace tidegate::bench

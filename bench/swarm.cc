@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,7 +17,8 @@ namespace {
 
 constexpr std::size_t kStamp = 20;
 constexpr std::size_t kBuffer = 256 << 10;
-constexpr unsigned kText = 1, kBinary = 2, kPing = 9;
+constexpr unsigned kText = 1, kBinary = 2, kPing = 9, kPong = 10;
+constexpr char kMark = '~';
 
 /// A client's frame; the mask is zero, which a server can't tell from any other.
 std::string masked(unsigned opcode, std::string_view payload) {
@@ -61,6 +63,13 @@ Header header_of(std::string_view bytes) {
 
 }  // namespace
 
+void raise_open_files() {
+  rlimit files{};
+  ::getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &files);
+}
+
 std::uint64_t steady_nanoseconds() {
   return static_cast<std::uint64_t>(Clock::now().time_since_epoch().count());
 }
@@ -70,6 +79,10 @@ std::string stamped(std::size_t bytes) {
   const std::string digits = fmt::format("{:020}", steady_nanoseconds());
   payload.replace(bytes - kStamp, kStamp, digits);
   return payload;
+}
+
+std::string mark() {
+  return fmt::format("{}{:020}", kMark, steady_nanoseconds());
 }
 
 std::string binary_frame(const std::string& payload) {
@@ -84,8 +97,8 @@ Swarm::Swarm(SwarmSettings settings)
       poll_(::epoll_create1(EPOLL_CLOEXEC)),
       sessions_(static_cast<std::size_t>(settings_.sessions)),
       buffer_(kBuffer) {
-  for (int i = 0; i < settings_.sessions; ++i) connect(i);
   thread_ = std::thread([this] { run(); });
+  for (int i = 0; i < settings_.sessions; ++i) connect(i);
   const auto begin = Clock::now();
   while (ready_ < settings_.sessions) {
     if (milliseconds_since(begin) > 120'000)
@@ -102,23 +115,39 @@ Swarm::~Swarm() {
 }
 
 void Swarm::connect(int number) {
-  Session& session = sessions_[static_cast<std::size_t>(number)];
-  session.fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int buffer = number < settings_.stalling ? settings_.receive_buffer_bytes : 0;
+  if (buffer > 0) ::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
   sockaddr_in to{};
   to.sin_family = AF_INET;
   to.sin_port = htons(static_cast<std::uint16_t>(settings_.port));
   to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (session.fd < 0 || ::connect(session.fd, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0)
+  if (fd < 0 || ::connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0)
     end(fmt::format("connection {}: {}", number, std::strerror(errno)));
   const int on = 1;
-  ::setsockopt(session.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  send_all(session.fd,
-           fmt::format("GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-                       "Sec-WebSocket-Protocol: {}\r\n\r\n",
-                       settings_.subprotocol));
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  std::string request = fmt::format(
+      "GET {} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n",
+      settings_.target ? settings_.target(number) : "/");
+  if (!settings_.subprotocol.empty())
+    request += fmt::format("Sec-WebSocket-Protocol: {}\r\n", settings_.subprotocol);
+  send_all(fd, request + "\r\n");
+  sessions_[static_cast<std::size_t>(number)].fd = fd;
+  watch(number, EPOLL_CTL_ADD);
+}
+
+void Swarm::watch(int number, int operation) {
   epoll_event event{.events = EPOLLIN, .data = {.u64 = static_cast<std::uint64_t>(number)}};
-  ::epoll_ctl(poll_, EPOLL_CTL_ADD, session.fd, &event);
+  ::epoll_ctl(poll_, operation, sessions_[static_cast<std::size_t>(number)].fd, &event);
+}
+
+void Swarm::stall() {
+  for (int i = 0; i < settings_.stalling; ++i) watch(i, EPOLL_CTL_DEL);
+}
+
+void Swarm::go_on() {
+  for (int i = 0; i < settings_.stalling; ++i) watch(i, EPOLL_CTL_ADD);
 }
 
 void Swarm::run() {
@@ -132,8 +161,7 @@ void Swarm::run() {
 void Swarm::read(Session& session) {
   const auto got = ::recv(session.fd, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (got <= 0) end("the server has ended a connection");
-  ++reads_;
+  if (got <= 0) end(fmt::format("the server has ended connection {}", number_of(session)));
   now_ = steady_nanoseconds();
   std::string_view bytes(buffer_.data(), static_cast<std::size_t>(got));
   std::string joined;
@@ -142,17 +170,8 @@ void Swarm::read(Session& session) {
     joined.append(bytes);
     bytes = joined;
   }
-  if (!session.open) {
-    const std::size_t over = bytes.find("\r\n\r\n");
-    if (over != std::string_view::npos) {
-      if (!bytes.starts_with("HTTP/1.1 101")) end(std::string(bytes.substr(0, over)));
-      session.open = true;
-      bytes.remove_prefix(over + 4);
-      const auto number = static_cast<int>(&session - sessions_.data());
-      if (settings_.greeting) send_all(session.fd, masked(kText, settings_.greeting(number)));
-      if (settings_.answers == 0) ++ready_;
-    }
-  }
+  if (!session.open) open(session, bytes);
+  came_ = 0;
   const std::lock_guard lock(mutex_);
   while (session.open) {
     const std::size_t used = take(session, bytes);
@@ -160,27 +179,74 @@ void Swarm::read(Session& session) {
     bytes.remove_prefix(used);
   }
   session.pending = std::string(bytes);
+  if (came_ == 0) return;
+  frames_ += came_;
+  if (number_of(session) < settings_.stalling) frames_of_stalling_ += came_;
+}
+
+void Swarm::open(Session& session, std::string_view& bytes) {
+  const std::size_t over = bytes.find("\r\n\r\n");
+  if (over == std::string_view::npos) return;
+  if (!bytes.starts_with("HTTP/1.1 101")) end(std::string(bytes));
+  session.open = true;
+  bytes.remove_prefix(over + 4);
+  if (settings_.greeting) send_all(session.fd, masked(kText, settings_.greeting(number_of(session))));
+  if (settings_.answers == 0) ++ready_;
 }
 
 std::size_t Swarm::take(Session& session, std::string_view bytes) {
   const Header header = header_of(bytes);
   if (header.head == 0 || bytes.size() < header.head + header.payload) return 0;
   const std::string_view payload = bytes.substr(header.head, header.payload);
-  if (header.opcode == kBinary) {
-    std::uint64_t stamp = 0;
-    for (const char c : payload.substr(payload.size() - kStamp))
-      stamp = stamp * 10 + static_cast<unsigned>(c - '0');
-    ages_.add(now_ > stamp ? now_ - stamp : 0);
-    ++frames_;
-  } else if (header.opcode == kText) {
-    if (payload.find(R"("op":"error")") != std::string_view::npos) end(std::string(payload));
-    if (++session.answers == settings_.answers) ++ready_;
-  } else if (header.opcode == kPing) {
-    send_all(session.fd, masked(10, payload));
+  const bool marks = settings_.records == SwarmSettings::Records::marks;
+  if (header.opcode == kPing) {
+    send_all(session.fd, masked(kPong, payload));
+  } else if (header.opcode > kBinary) {
+    end(fmt::format("a frame of opcode {}: {}", header.opcode, payload));
+  } else if (header.opcode == kBinary && !marks) {
+    take_record(session, payload.substr(payload.size() - kStamp));
   } else {
-    end(fmt::format("a frame of opcode {}", header.opcode));
+    take_text(session, payload);
+    if (marks) take_marks(session, payload);
   }
   return header.head + header.payload;
+}
+
+void Swarm::take_text(Session& session, std::string_view text) {
+  if (settings_.on_text) settings_.on_text(number_of(session), text);
+  if (text == settings_.question) send_all(session.fd, masked(kText, settings_.reply));
+  if (session.answers >= settings_.answers && text.size() > 256) return;  // records alone
+  if (text.find(settings_.fault) != std::string_view::npos) end(std::string(text));
+  for (std::size_t at = text.find(settings_.answer);
+       at != std::string_view::npos && session.answers < settings_.answers;
+       at = text.find(settings_.answer, at + 1)) {
+    if (++session.answers == settings_.answers) ++ready_;
+  }
+}
+
+void Swarm::take_marks(Session& session, std::string_view text) {
+  std::string joined;
+  if (!session.cut.empty()) {
+    joined = std::move(session.cut);
+    session.cut.clear();
+    text = joined.append(text);
+  }
+  for (std::size_t at = text.find(kMark); at != std::string_view::npos; at = text.find(kMark, at)) {
+    if (text.size() < at + 1 + kStamp) {
+      session.cut = text.substr(at);
+      return;
+    }
+    take_record(session, text.substr(at + 1, kStamp));
+    at += 1 + kStamp;
+  }
+}
+
+void Swarm::take_record(const Session& session, std::string_view digits) {
+  ++came_;
+  if (number_of(session) < settings_.stalling) return;
+  std::uint64_t stamp = 0;
+  for (const char c : digits) stamp = stamp * 10 + static_cast<unsigned>(c - '0');
+  ages_.add(now_ > stamp ? now_ - stamp : 0);
 }
 
 Histogram Swarm::take_ages() {

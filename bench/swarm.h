@@ -1,5 +1,5 @@
-// Many WebSocket clients on one thread: opens them, says one thing over each, then counts the binary frames
-// that come and how old they are. No library: what it costs is the least that a receiver can cost.
+// Many WebSocket clients on one thread: opens them, says one thing over each, then counts the records that
+// come and how old they are. No library: what it costs is the least that a receiver can cost.
 #pragma once
 
 #include <atomic>
@@ -7,6 +7,7 @@
 #include <functional>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -17,29 +18,45 @@ namespace tidegate::bench {
 struct SwarmSettings {
   int port = 0;
   int sessions = 0;
-  std::string subprotocol = "json";
-  /// What session `i` sends once it is open; empty: nothing.
-  std::function<std::string(int)> greeting;
-  /// Text frames that end a session's opening (`ack`, `snapshot`); 0: it is open with the upgrade.
+  std::string subprotocol;                   ///< empty: none is offered
+  std::function<std::string(int)> target;    ///< of session `i`; none: `/`
+  std::function<std::string(int)> greeting;  ///< what it sends once it is open; none: nothing
+  /// What the server says when a session is ready: it is after so many of them; with 0 it is once it is open.
+  std::string answer = R"("op":)";
   int answers = 0;
+  /// A text that ends the program.
+  std::string fault = R"("op":"error")";
+  /// Where records stand: one in each binary frame, whose last 20 bytes are its time; or wherever there is a
+  /// `~` and the time behind it, in frames of any kind, which may be cut anywhere.
+  enum class Records : std::uint8_t { frames, marks } records = Records::frames;
+  /// The server's own question for life, and the answer.
+  std::string question, reply;
+  /// Sees each text of sessions that are not ready, and of others too where records are marks.
+  std::function<void(int, std::string_view)> on_text;
+  int receive_buffer_bytes = 0;  ///< of the sessions that stall; 0: the system's
+  int stalling = 0;              ///< so many, from the first one on, can be told to read nothing
 };
 
-/// The age of a binary frame is read from its payload's last 20 bytes: steady clock's nanoseconds in digits.
+/// Times are the steady clock's nanoseconds in 20 digits.
 class Swarm {
  public:
-  /// Opens all; ends the program with the reason where one can't.
+  /// Opens all at once and waits until all are ready; ends the program with the reason where one can't.
   explicit Swarm(SwarmSettings settings);
   ~Swarm();
   Swarm(const Swarm&) = delete;
   Swarm& operator=(const Swarm&) = delete;
 
-  /// Binary frames so far. Any thread.
+  /// Records so far. Any thread, as all that follows.
   [[nodiscard]] std::uint64_t frames() const { return frames_; }
-  [[nodiscard]] std::uint64_t reads() const { return reads_; }
-  /// The ages since the last call. Any thread.
+  /// Of these, what came to sessions that can stall.
+  [[nodiscard]] std::uint64_t frames_of_stalling() const { return frames_of_stalling_; }
+  /// The ages since the last call; not of those that can stall.
   Histogram take_ages();
   /// Waits until `frames` have come; false after `seconds`.
   [[nodiscard]] bool wait_for(std::uint64_t frames, double seconds) const;
+  /// The sessions that can stall read nothing from now on; and go on.
+  void stall();
+  void go_on();
 
  private:
   struct Session {
@@ -47,29 +64,42 @@ class Swarm {
     int answers = 0;
     bool open = false;    // the upgrade was answered
     std::string pending;  // of a frame that is not whole
+    std::string cut;      // of a mark that is not whole
   };
   void connect(int number);
+  void watch(int number, int operation);
   void run();
   void read(Session& session);
+  void open(Session& session, std::string_view& bytes);
   /// What it used of `bytes`.
   std::size_t take(Session& session, std::string_view bytes);
-  void answer_ping(const Session& session, std::string_view payload) const;
+  void take_text(Session& session, std::string_view text);
+  void take_marks(Session& session, std::string_view text);
+  void take_record(const Session& session, std::string_view digits);
+  [[nodiscard]] int number_of(const Session& session) const {
+    return static_cast<int>(&session - sessions_.data());
+  }
 
   const SwarmSettings settings_;
   int poll_ = -1;
   std::vector<Session> sessions_;
-  std::atomic<std::uint64_t> frames_{0}, reads_{0};
+  std::atomic<std::uint64_t> frames_{0}, frames_of_stalling_{0};
   std::atomic<int> ready_{0};
   std::atomic<bool> stopping_{false};
   std::mutex mutex_;  // guards ages_
   Histogram ages_;
   std::vector<char> buffer_;
-  std::uint64_t now_ = 0;
+  std::uint64_t now_ = 0;   // when what is being looked at was read
+  std::uint64_t came_ = 0;  // records in it
   std::thread thread_;
 };
 
+/// As many sockets for this process, and for what it starts, as it may have.
+void raise_open_files();
 /// `payload` bytes that end in the time, for a frame whose age a swarm reads.
 std::string stamped(std::size_t bytes);
+/// `~` and the time.
+std::string mark();
 std::uint64_t steady_nanoseconds();
 /// A whole frame of a server.
 std::string binary_frame(const std::string& payload);

@@ -1,0 +1,215 @@
+// From a commit to the client: `bench_commit [--rounds N] [--seconds N] [--commits N]`. A hundred clients of
+// a query each, commits at a steady rate from two connections, each of one row of one query; by way of Kafka,
+// with bare Kafka's produce-to-consume at the same rate in the same round, and on one node. The age of a
+// change is counted from the sending of its UPDATE, so that the statement itself is in it.
+
+#include <algorithm>
+#include <atomic>
+#include <set>
+#include <thread>
+
+#include "deployment.h"
+#include "kafka/setup.h"
+#include "kafka_steady.h"
+#include "round.h"
+
+namespace tidegate::bench {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int kQueries = 100;
+constexpr int kRowsEach = 10;
+constexpr int kWriters = 2;
+constexpr const char* kStage = "tidegate_stage_seconds";
+
+struct Settings {
+  int rounds = 3;
+  int seconds = 5;
+  int commits = 1'000;  // a second
+};
+
+std::string tables() {
+  return fmt::format(
+      "create table items (id integer primary key, part integer not null, note text); "
+      "insert into items select i, i % {}, '' from generate_series(1, {}) i; create index on items (part)",
+      kQueries, kQueries * kRowsEach);
+}
+
+SwarmSettings clients(const Deployment& deployed) {
+  SwarmSettings settings{.port = deployed.gateway->port(), .sessions = kQueries, .subprotocol = "json"};
+  settings.greeting = [](int i) {
+    return fmt::format(
+        R"({{"op":"subscribe","hashId":"q","sql":"select id, note from items where part = {}","frames":"json"}})",
+        i);
+  };
+  settings.answer = R"("op":"snapshot")";
+  settings.answers = 1;
+  settings.records = SwarmSettings::Records::marks;
+  return settings;
+}
+
+/// One connection that commits steadily until it is destroyed.
+class Writer {
+ public:
+  Writer(const std::string& url, int first, int a_second)
+      : thread_([this, url, first, a_second] {
+          rig::Sql sql(url);
+          int row = first;
+          for (auto due = Clock::now(); !stopping_; std::this_thread::sleep_until(due)) {
+            sql.exec(fmt::format("update items set note = '{}' where id = {}", mark(), row));
+            row = (row + kWriters - 1) % (kQueries * kRowsEach) + 1;
+            ++commits_;
+            due += std::chrono::nanoseconds(1'000'000'000LL / a_second);
+          }
+        }) {}
+  ~Writer() {
+    stopping_ = true;
+    thread_.join();
+  }
+  [[nodiscard]] std::uint64_t commits() const { return commits_; }
+
+ private:
+  std::atomic<bool> stopping_{false};
+  std::atomic<std::uint64_t> commits_{0};
+  std::thread thread_;
+};
+
+std::string metrics_of(const rig::Tidegate& program) {
+  return rig::http(program.port(), "GET", "/metrics").body;
+}
+
+/// What the stages' histograms of one process tell between two looks.
+std::string stages_between(const std::string& before, const std::string& after) {
+  std::set<std::string> names;
+  const std::string head = std::string(kStage) + "_bucket{stage=\"";
+  for (std::size_t at = after.find(head); at != std::string::npos; at = after.find(head, at + 1)) {
+    const std::size_t name = at + head.size();
+    names.insert(after.substr(name, after.find('"', name) - name));
+  }
+  std::string words;
+  for (const std::string& name : names) {
+    const std::string label = "stage=\"" + name + "\"";
+    const Buckets old = buckets_of(before, kStage, label);
+    const Buckets now = buckets_of(after, kStage, label);
+    if (quantile(old, now, 1) <= now.begin()->first && quantile(old, now, 0) == quantile(old, now, 1) &&
+        now.rbegin()->second == (old.empty() ? 0 : old.rbegin()->second))
+      continue;
+    words += fmt::format("; {} ≤ {:.2f} / {:.2f}", name, quantile(old, now, 0.5) * 1e3,
+                         quantile(old, now, 0.99) * 1e3);
+  }
+  return words;
+}
+
+struct Measured {
+  Round round;         // CPU µs a commit, of both processes
+  std::string stages;  // of the last round
+};
+
+Measured measure(const Deployment& deployed, const Settings& settings) {
+  std::vector<const rig::Tidegate*> programs{deployed.gateway.get()};
+  if (deployed.matcher) programs.push_back(deployed.matcher.get());
+  const auto spent = [&] {
+    Cpu sum;
+    for (rig::Tidegate* each : {deployed.gateway.get(), deployed.matcher.get()}) {
+      if (each == nullptr) continue;
+      const Cpu cpu = cpu_of(each->process().pid());
+      sum.user += cpu.user;
+      sum.system += cpu.system;
+    }
+    return sum;
+  };
+  Swarm swarm(clients(deployed));
+  const Writer first(deployed.url, 1, settings.commits / kWriters);
+  const Writer second(deployed.url, 2, settings.commits / kWriters);
+  std::this_thread::sleep_for(1s);
+  std::vector<std::string> before;
+  for (const auto* program : programs) before.push_back(metrics_of(*program));
+  const Cpu cpu = spent();
+  const std::uint64_t frames_before = swarm.frames();
+  (void)swarm.take_ages();
+  const auto begin = Clock::now();
+  std::this_thread::sleep_for(std::chrono::seconds(settings.seconds));
+  const double took = milliseconds_since(begin) / 1'000;
+  const auto frames = static_cast<double>(swarm.frames() - frames_before);
+  const Histogram ages = swarm.take_ages();
+  const Cpu now = spent();
+  Measured measured;
+  measured.round = {.cpu = (now.user + now.system - cpu.user - cpu.system) / frames * 1e6,
+                    .user = (now.user - cpu.user) / frames * 1e6,
+                    .p50 = ages.milliseconds(0.5),
+                    .p99 = ages.milliseconds(0.99),
+                    .a_second = frames / took};
+  for (std::size_t i = 0; i < programs.size(); ++i)
+    measured.stages += stages_between(before[i], metrics_of(*programs[i]));
+  return measured;
+}
+
+kafka::Options bare_topic(rig::KafkaBroker& broker) {
+  kafka::Options options;
+  options.brokers = broker.brokers();
+  options.topics = {"bare"};
+  must(kafka::setup(options, {.partitions = 2}, [](const std::string&) {}));
+  return options;
+}
+
+double at(std::vector<double> values, double share) {
+  std::sort(values.begin(), values.end());
+  return values.empty() ? 0
+                        : values[static_cast<std::size_t>(share * static_cast<double>(values.size() - 1))];
+}
+
+void print_stages(const std::string& scenario, const std::string& stages) {
+  if (!stages.empty())
+    print_row(scenario, "its stages", "p50 / p99 at most, ms, of the last round: " + stages.substr(2));
+}
+
+void by_way_of_kafka(const Settings& settings) {
+  const Deployment deployed(tables(), true);
+  const kafka::Options bare = bare_topic(*deployed.broker);
+  std::vector<Round> of_ours, of_kafka;
+  std::string stages;
+  std::vector<double> apart;
+  for (int i = 0; i < settings.rounds; ++i) {
+    const Measured measured = measure(deployed, settings);
+    of_ours.push_back(measured.round);
+    stages = measured.stages;
+    const KafkaTimes times =
+        steady_appends(bare, static_cast<std::size_t>(settings.seconds * settings.commits), settings.commits);
+    of_kafka.push_back({.p50 = at(times.to_reader, 0.5),
+                        .p99 = at(times.to_reader, 0.99),
+                        .a_second = static_cast<double>(settings.commits)});
+    apart.push_back(of_ours.back().p99 - of_kafka.back().p99);
+  }
+  print_row("commit to client", "Tidegate, by Kafka", median(of_ours),
+            fmt::format("p99 {:.2f} ms above bare Kafka's", median(apart)));
+  print_stages("commit to client", stages);
+  print_row("commit to client", "bare Kafka, produce to consume", median(of_kafka));
+}
+
+void on_one_node(const Settings& settings) {
+  const Deployment deployed(tables(), false);
+  std::vector<Round> rounds;
+  std::string stages;
+  for (int i = 0; i < settings.rounds; ++i) {
+    const Measured measured = measure(deployed, settings);
+    rounds.push_back(measured.round);
+    stages = measured.stages;
+  }
+  print_row("commit to client", "Tidegate, one node", median(rounds));
+  print_stages("commit to client, one node", stages);
+}
+
+}  // namespace
+}  // namespace tidegate::bench
+
+int main(int argc, char** argv) {
+  using namespace tidegate::bench;
+  Settings settings;
+  read_only_numbers(
+      {argv + 1, argv + argc},
+      {{"--rounds", &settings.rounds}, {"--seconds", &settings.seconds}, {"--commits", &settings.commits}});
+  print_head();
+  by_way_of_kafka(settings);
+  on_one_node(settings);
+}
