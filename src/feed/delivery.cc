@@ -4,11 +4,15 @@
 #include <utility>
 
 #include "base/fault_point.h"
+#include "protocol/diff.h"
 
 namespace tidegate::feed {
 namespace {
 
 using protocol::Encoding;
+
+/// A diff's time of commit is looked at up to this size: all of it must be verified first.
+constexpr std::size_t kTimedBytesMax = 16 << 10;
 
 constexpr auto index_of(Encoding encoding) {
   return static_cast<std::size_t>(encoding);
@@ -68,11 +72,12 @@ class Delivery::Gathering {
   FeedSeq up_to_;
 };
 
-Delivery::Delivery(std::vector<ShardPort> ports, Tail& tail, Probe& probe, const Options& options,
-                   std::int32_t orders)
+Delivery::Delivery(std::vector<ShardPort> ports, Tail& tail, Probe& probe, Clock& clock,
+                   const Options& options, std::int32_t orders)
     : ports_(std::move(ports)),
       tail_(tail),
       probe_(probe),
+      clock_(clock),
       options_(options),
       numbering_(orders),
       pending_(ports_.size()) {}
@@ -86,6 +91,9 @@ bool Delivery::add(Channel& channel, Frame frame, std::string_view payload) {
     if (!texts) return false;
   }
   FrameBatch& batch = tail_.building();
+  if (batch.frames.empty() && channel.query && payload.size() <= kTimedBytesMax) {
+    commit_time_us_ = protocol::commit_time_of(payload);
+  }
   auto index = static_cast<std::uint32_t>(batch.frames.size());
   const std::uint32_t count = encode(batch, frame, payload, wanted, texts ? &*texts : nullptr);
   probe_.frames_encoded(count);
@@ -105,11 +113,15 @@ void Delivery::flush() {
   const std::shared_ptr<const FrameBatch> batch = tail_.close();
   if (!batch) return;
   probe_.tail_bytes(tail_.bytes());
+  const Steady now = clock_.steady();
+  probe_.posted_after(now - read_at_);
+  const auto commit_time_us = std::exchange(commit_time_us_, std::nullopt);
   for (std::size_t shard = 0; shard < pending_.size(); ++shard) {
     Pending pending = std::exchange(pending_[shard], {});
     if (pending.frames.empty()) continue;
     probe_.delivered(pending.frames.size());
-    ports_[shard].post(Deliver{{batch, std::move(pending.frames)}}, sizeof(Event) + pending.bytes);
+    ports_[shard].post(Deliver{{batch, std::move(pending.frames)}, now, commit_time_us},
+                       sizeof(Event) + pending.bytes);
     fault_point("gateway.posted");
   }
   post_evicted();

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "feed/channels.h"
 #include "feed/encoder.h"
 #include "feed/numbering.h"
@@ -22,13 +23,15 @@ namespace tidegate::feed {
 class Delivery {
  public:
   /// `orders`: Numbering's.
-  Delivery(std::vector<ShardPort> ports, Tail& tail, Probe& probe, const Options& options,
+  Delivery(std::vector<ShardPort> ports, Tail& tail, Probe& probe, Clock& clock, const Options& options,
            std::int32_t orders);
 
   Numbering& numbering() { return numbering_; }
   /// The seq of the last record that was read where the channel's records are.
   [[nodiscard]] FeedSeq now(const Channel& channel) const { return numbering_.now(channel.partition); }
 
+  /// A batch was read: what is posted from now on has been waiting since.
+  void batch_read() { read_at_ = clock_.steady(); }
   /// A record of this channel: encodes it, enters it into the tail and notes which shards want it. False, and
   /// nothing done, where somebody wants text and the value is no diff.
   [[nodiscard]] bool add(Channel& channel, Frame frame, std::string_view payload);
@@ -70,7 +73,10 @@ class Delivery {
   std::vector<ShardPort> ports_;
   Tail& tail_;
   Probe& probe_;
+  Clock& clock_;
   const Options& options_;
+  Steady read_at_{};
+  std::optional<std::int64_t> commit_time_us_;  // of the first diff of the batch being built
   Numbering numbering_;
   std::vector<Pending> pending_;  // one a shard: frames of the batch being built
 };

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/budget.h"
+#include "base/clock.h"
 #include "base/fence.h"
 #include "base/ids.h"
 #include "feed/spool.h"
@@ -132,6 +133,9 @@ struct CaughtUp {
 /// New records of channels that have subscribers in this shard.
 struct Deliver {
   FrameRun run;
+  Steady posted{};  ///< when, for metrics
+  std::optional<std::int64_t>
+      commit_time_us;  ///< of the batch's first diff, where it is known; for metrics too
 };
 
 /// The stream of a managed log has passed `lsn` in this partition (rule 3): ends filters, raises floors.

@@ -43,7 +43,7 @@ class Feed::State {
         probe_(parts_.metrics),
         channels_(parts_.shards.size()),
         tail_(options_.tail_bytes_max, channels_, parts_.memory),
-        delivery_(parts_.shards, tail_, probe_, options_,
+        delivery_(parts_.shards, tail_, probe_, parts_.clock, options_,
                   parts_.registry == nullptr ? 1 : parts_.log.partitions()),
         pressure_(parts_.memory, channels_, tail_, delivery_, probe_),
         commands_(options_.commands_bytes_max),
@@ -287,6 +287,7 @@ void Feed::State::handle_batch(const log::Batch& batch) {
   if (batch.records.empty()) return;
   fault_point("gateway.batch_read");
   probe_.records_read(batch.records.size());
+  delivery_.batch_read();
   for (const log::Record& record : batch.records) {
     if (managed_) {
       managed_->on_record(record);

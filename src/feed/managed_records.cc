@@ -48,10 +48,10 @@ void Managed::on_progress(const log::Record& record, PartitionState& from) {
   heard_ = parts_.clock.steady();  // rule 3: a matcher without its database answers still
   from.visible = progress->visible;
   from.passed = Passed{record.partition, record.offset, progress->position, epoch_->epoch};
-  const std::int64_t age_us = unix_us(parts_.clock.wall()) - progress->time_us;
+  const std::chrono::microseconds age(unix_us(parts_.clock.wall()) - progress->time_us);
   const std::uint64_t behind =
       progress->position > progress->visible ? progress->position.value() - progress->visible.value() : 0;
-  parts_.probe.lag(behind, std::max<std::int64_t>(0, age_us / 1'000));
+  parts_.probe.lag(behind, age);
 }
 
 void Managed::on_batch_end() {

@@ -1,5 +1,7 @@
 #include "feed/probe.h"
 
+#include <algorithm>
+
 namespace tidegate::feed {
 namespace {
 
@@ -59,7 +61,8 @@ Probe::Probe(metrics::Registry& r)
       active_after_(r.histogram("tidegate_feed_active_after_milliseconds",
                                 "From a query's registration to its activation here.", kWaits)),
       rows_after_(r.histogram("tidegate_feed_rows_after_milliseconds",
-                              "From the time when a subscription began to wait to its rows.", kWaits)) {
+                              "From the time when a subscription began to wait to its rows.", kWaits)),
+      stages_(r) {
   for (int i = 0; i < kUnspooled; ++i) {
     unspooled_[i] =
         &r.counter("tidegate_feed_snapshots_unspooled_total",
@@ -90,9 +93,10 @@ Probe::Probe(metrics::Registry& r)
   }
 }
 
-void Probe::lag(std::uint64_t lsn, std::int64_t milliseconds) {
+void Probe::lag(std::uint64_t lsn, std::chrono::microseconds age) {
   lag_lsn_.set(static_cast<std::int64_t>(lsn));
-  lag_ms_.set(milliseconds);
+  lag_ms_.set(std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::milliseconds>(age).count()));
+  stages_.took(metrics::Stage::logged, age);
 }
 
 }  // namespace tidegate::feed

@@ -6,6 +6,7 @@
 
 #include "feed/snapshot_pool.h"
 #include "metrics/metrics.h"
+#include "metrics/stages.h"
 
 namespace tidegate::feed {
 
@@ -105,7 +106,9 @@ class Probe {
   void command_refused() { refused_.add(); }
   void reading_paused() { paused_.add(); }
   void stale(bool stale) { stale_.set(stale ? 1 : 0); }
-  void lag(std::uint64_t lsn, std::int64_t milliseconds);
+  /// What `progress` says: what is streamed and not yet visible, and how old the record is.
+  void lag(std::uint64_t lsn, std::chrono::microseconds age);
+  void posted_after(metrics::Stages::Time time) { stages_.took(metrics::Stage::posted, time); }
 
  private:
   metrics::Counter& records_;
@@ -132,6 +135,7 @@ class Probe {
   metrics::Gauge& lag_ms_;
   metrics::Histogram& active_after_;
   metrics::Histogram& rows_after_;
+  metrics::Stages stages_;
   std::array<metrics::Counter*, kUnspooled> unspooled_{};
   std::array<metrics::Counter*, kHelds> held_{};
   std::array<metrics::Counter*, kRefusals> resumes_refused_{};

@@ -10,6 +10,8 @@
 namespace tidegate::hub {
 namespace {
 
+constexpr std::size_t kUnwrittenMax = 256;  // of one turn; what comes on top goes untimed
+
 std::string_view bytes_of(const feed::FrameBatch& batch, feed::Slice slice) {
   return std::string_view(batch.bytes).substr(slice.offset, slice.size);
 }
@@ -98,6 +100,9 @@ void Hub::State::on(const feed::CaughtUp& event) {
 
 void Hub::State::on(const feed::Deliver& event) {
   owner_.check();
+  const Steady now = clock_.steady();
+  probe_.taken_after(now - event.posted);
+  if (unwritten_.size() < kUnwrittenMax) unwritten_.push_back({now, event.commit_time_us});
   const HeldReference held(event.run.batch);
   const std::vector<feed::Frame>& frames = event.run.batch->frames;
   std::span<const std::uint32_t> left(event.run.frames);
@@ -248,6 +253,19 @@ void Hub::State::on(const feed::Stale& event) {
   for (auto& [id, session] : sessions_) {
     if (session->traits.v1) send(*session, message);
   }
+}
+
+void Hub::State::flushed() {
+  if (unwritten_.empty()) return;
+  const Steady now = clock_.steady();
+  const std::int64_t wall_us = unix_us(clock_.wall());
+  for (const Unwritten& each : unwritten_) {
+    probe_.written_after(now - each.taken);
+    if (each.commit_time_us) {
+      probe_.written_after_commit(std::chrono::microseconds(wall_us - *each.commit_time_us));
+    }
+  }
+  unwritten_.clear();
 }
 
 void Hub::State::tick() {

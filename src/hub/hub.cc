@@ -41,6 +41,9 @@ void Hub::on_event(const feed::Event& event) {
 void Hub::tick() {
   state_->tick();
 }
+void Hub::flushed() {
+  state_->flushed();
+}
 void Hub::written(SessionId session) {
   state_->written(state_->session(session));
 }

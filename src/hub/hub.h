@@ -65,6 +65,8 @@ class Hub {
   void on_event(const feed::Event& event);
   /// Whatever waits for time: `progress` messages. Every second.
   void tick();
+  /// Everybody who was dirty has been flushed: what was delivered until now counts as written.
+  void flushed();
   /// The session wrote something: snapshots go on, lagging subscriptions ask to catch up.
   void written(SessionId session);
 

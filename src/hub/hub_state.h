@@ -32,6 +32,7 @@ class Hub::State {
   void send_error(Session& session, protocol::ErrorCode code, std::string_view message, std::string_view name,
                   std::optional<std::int64_t> retry_ms);
   void tick();
+  void flushed();
   void written(Session& session);
   std::vector<SessionId> take_dirty();
   std::vector<SessionId> take_debtors();
@@ -110,6 +111,12 @@ class Hub::State {
   std::deque<feed::Command> untold_;  // what the feed's full box refused
   std::vector<SessionId> dirty_;
   std::vector<SessionId> debtors_;
+  /// Deliveries since the last flush, for metrics.
+  struct Unwritten {
+    Steady taken;
+    std::optional<std::int64_t> commit_time_us;
+  };
+  std::vector<Unwritten> unwritten_;
   std::uint64_t evicted_ = 0;       // the tail's batches up to here are gone
   std::vector<SessionId> holding_;  // with something in their outbox when they were last looked at
   /// The stream's place in each partition, and the live subscriptions whose filter waits for it.

@@ -18,8 +18,9 @@ Probe::Probe(metrics::Registry& registry)
           registry.counter("tidegate_snapshots_delivered_total", "Snapshots begun for a subscription.")),
       resets_(registry.counter("tidegate_resets_total", "Snapshots that a client did not ask for.")),
       debtors_(registry.counter("tidegate_debtors_total", "Connections whose outbox passed the hard limit.")),
-      probed_(registry.counter("tidegate_subscriptions_probed_total",
-                               "Subscriptions looked at for deliveries.")) {
+      probed_(
+          registry.counter("tidegate_subscriptions_probed_total", "Subscriptions looked at for deliveries.")),
+      stages_(registry) {
   for (int code = 0; code < protocol::kErrorCodes; ++code) {
     const auto& text = protocol::error_text(static_cast<protocol::ErrorCode>(code));
     errors_[static_cast<std::size_t>(code)] = &registry.counter(

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "metrics/metrics.h"
+#include "metrics/stages.h"
 #include "protocol/errors.h"
 
 namespace tidegate::hub {
@@ -23,6 +24,9 @@ class Probe {
   void reset() { resets_.add(); }
   void debtor() { debtors_.add(); }
   void error(protocol::ErrorCode code) { errors_[static_cast<std::size_t>(code)]->add(); }
+  void taken_after(metrics::Stages::Time time) { stages_.took(metrics::Stage::taken, time); }
+  void written_after(metrics::Stages::Time time) { stages_.took(metrics::Stage::written, time); }
+  void written_after_commit(metrics::Stages::Time time) { stages_.written_after_commit(time); }
   /// Looked at for one delivery: the cost of a record is its own subscribers.
   void subscriptions_probed(std::size_t count) { probed_.add(count); }
 
@@ -38,6 +42,7 @@ class Probe {
   metrics::Counter& resets_;
   metrics::Counter& debtors_;
   metrics::Counter& probed_;
+  metrics::Stages stages_;
   std::array<metrics::Counter*, protocol::kErrorCodes> errors_{};
 };
 

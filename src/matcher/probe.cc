@@ -1,5 +1,7 @@
 #include "matcher/probe.h"
 
+#include <algorithm>
+
 namespace tidegate::matcher {
 
 Probe::Probe(metrics::Registry& registry)
@@ -31,12 +33,19 @@ Probe::Probe(metrics::Registry& registry)
       visible_after_(
           registry.histogram("tidegate_matcher_visible_after_milliseconds",
                              "From a commit's streaming to its being seen visible, one watched at a time",
-                             {0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1'000, 5'000, 30'000})) {}
+                             {0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1'000, 5'000, 30'000})),
+      stages_(registry) {}
 
 void Probe::transaction(std::size_t changes, std::size_t evaluations) {
   transactions_.add();
   changes_.add(changes);
   evaluations_.add(evaluations);
+}
+
+void Probe::committed(std::chrono::microseconds age, std::chrono::nanoseconds matching) {
+  const auto lag = std::chrono::duration_cast<std::chrono::milliseconds>(age + matching);
+  commit_lag_ms_.set(std::max<std::int64_t>(0, lag.count()));
+  stages_.took(metrics::Stage::received, age);
 }
 
 void Probe::diff(std::uint32_t parts) {

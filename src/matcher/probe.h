@@ -5,6 +5,7 @@
 
 #include "base/ids.h"
 #include "metrics/metrics.h"
+#include "metrics/stages.h"
 
 namespace tidegate::matcher {
 
@@ -19,7 +20,11 @@ class Probe {
     given_up_.add(given_up);
   }
   void repeated() { repeated_.add(); }
-  void committed(std::int64_t lag_us) { commit_lag_ms_.set(lag_us / 1'000); }
+  /// How old a transaction was when it was received, and what its matching took.
+  void committed(std::chrono::microseconds age, std::chrono::nanoseconds matching);
+  void appended_after(metrics::Stages::Time time) { stages_.took(metrics::Stage::appended, time); }
+  /// Any thread.
+  void acknowledged_after(metrics::Stages::Time time) { stages_.took(metrics::Stage::acknowledged, time); }
   void diff(std::uint32_t parts);
   void reset() { resets_.add(); }
   void refused() { refusals_.add(); }
@@ -50,6 +55,7 @@ class Probe {
   metrics::Gauge& confirmed_;
   metrics::Gauge& commit_lag_ms_;
   metrics::Histogram& visible_after_;
+  metrics::Stages stages_;
 };
 
 }  // namespace tidegate::matcher

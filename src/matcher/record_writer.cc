@@ -1,6 +1,7 @@
 #include "matcher/record_writer.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/encoding.h"
 #include "base/fault_point.h"
@@ -51,9 +52,10 @@ Status RecordWriter::append(log::Append record, std::function<void(Offset)> ackn
 }
 
 Result<RecordWriter::Written> RecordWriter::effect(const source::Transaction& transaction,
-                                                   const Effect& effect) {
+                                                   const Effect& effect,
+                                                   std::function<void(Offset)> acknowledged) {
   const auto reset_for = [&](std::string_view reason) -> Result<Written> {
-    auto done = reset(*effect.matched, transaction.lsn, transaction.xid, reason);
+    auto done = reset(*effect.matched, transaction.lsn, transaction.xid, reason, std::move(acknowledged));
     if (!done) return done.error();
     return Written{.parts = 1, .reset = true};
   };
@@ -68,11 +70,11 @@ Result<RecordWriter::Written> RecordWriter::effect(const source::Transaction& tr
   std::size_t bytes = 0;
   for (const auto& change : diff.changes) bytes += change.key.size() + change.row.size();
   if (bytes > diff_bytes_max_) return reset_for("the diff is above the limit");
-  return cut(transaction, effect, protocol::encode_diff(diff));
+  return cut(transaction, effect, protocol::encode_diff(diff), std::move(acknowledged));
 }
 
 Result<RecordWriter::Written> RecordWriter::cut(const source::Transaction& transaction, const Effect& effect,
-                                                std::string bytes) {
+                                                std::string bytes, std::function<void(Offset)> acknowledged) {
   const auto kind = effect.net.replaces() ? log::Kind::state : log::Kind::diff;
   const std::size_t slice_max = part_bytes_;
   const std::size_t parts = std::max<std::size_t>(1, (bytes.size() + slice_max - 1) / slice_max);
@@ -83,8 +85,9 @@ Result<RecordWriter::Written> RecordWriter::cut(const source::Transaction& trans
                        .value = parts == 1 ? std::move(bytes) : bytes.substr(part * slice_max, slice_max),
                        .headers = headers(kind, transaction.lsn, transaction.xid)};
     record.headers.part = static_cast<std::uint32_t>(part);
-    record.headers.flags = part + 1 == parts ? log::kFlagLastPart : 0;
-    auto done = append(std::move(record));
+    const bool last = part + 1 == parts;
+    record.headers.flags = last ? log::kFlagLastPart : 0;
+    auto done = append(std::move(record), last ? std::move(acknowledged) : nullptr);
     if (!done) return done.error();
   }
   return Written{.parts = static_cast<std::uint32_t>(parts)};
@@ -115,11 +118,13 @@ Status RecordWriter::schema(std::string_view key, Lsn matched, std::string_view 
   return append({partition(key), std::string(key), std::move(json), headers(log::Kind::schema, matched)});
 }
 
-Status RecordWriter::reset(const Matched& query, Lsn lsn, std::optional<Xid> xid, std::string_view reason) {
+Status RecordWriter::reset(const Matched& query, Lsn lsn, std::optional<Xid> xid, std::string_view reason,
+                           std::function<void(Offset)> acknowledged) {
   std::string json;
   append_member(json, "reason", reason);
   json += '}';
-  return append({query.partition, query.key, std::move(json), headers(log::Kind::reset, lsn, xid)});
+  return append({query.partition, query.key, std::move(json), headers(log::Kind::reset, lsn, xid)},
+                std::move(acknowledged));
 }
 
 Status RecordWriter::progress(Partition partition, Lsn position, Lsn visible, std::int64_t time_us,

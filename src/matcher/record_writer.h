@@ -42,13 +42,16 @@ class RecordWriter {
   /// Where records of a routing key lie (rule 11).
   [[nodiscard]] Partition partition(std::string_view key) const;
 
-  Result<Written> effect(const source::Transaction& transaction, const Effect& effect);
+  /// `acknowledged` is called when the log has its last record; not where nothing was left of it.
+  Result<Written> effect(const source::Transaction& transaction, const Effect& effect,
+                         std::function<void(Offset)> acknowledged = {});
   /// The query is matched from `matched` on: R.
   Status active(const Matched& query, Lsn matched);
   Status closed(std::string_view key, Activation activation, Lsn matched);
   /// The query can't be matched (any more). `code` is one of the client's error codes.
   Status schema(std::string_view key, Lsn matched, std::string_view code, std::string_view message);
-  Status reset(const Matched& query, Lsn lsn, std::optional<Xid> xid, std::string_view reason);
+  Status reset(const Matched& query, Lsn lsn, std::optional<Xid> xid, std::string_view reason,
+               std::function<void(Offset)> acknowledged = {});
   Status progress(Partition partition, Lsn position, Lsn visible, std::int64_t time_us,
                   std::function<void(Offset)> acknowledged);
 
@@ -58,7 +61,8 @@ class RecordWriter {
   [[nodiscard]] log::Appender& appender() { return *appender_; }
 
  private:
-  Result<Written> cut(const source::Transaction& transaction, const Effect& effect, std::string bytes);
+  Result<Written> cut(const source::Transaction& transaction, const Effect& effect, std::string bytes,
+                      std::function<void(Offset)> acknowledged);
   [[nodiscard]] log::Headers headers(log::Kind kind, Lsn lsn, std::optional<Xid> xid = {}) const;
   Status append(log::Append record, std::function<void(Offset)> acknowledged = {});
 

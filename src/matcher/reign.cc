@@ -112,6 +112,8 @@ Status Reign::handle_event(const source::Transaction& transaction) {
     probe_.repeated();
     return {};
   }
+  const Steady received = parts_.clock.steady();
+  const std::chrono::microseconds age(unix_us(parts_.clock.wall()) - transaction.commit_time_us);
   Roster::Tally tally;
   std::vector<Reshaped> shapes;
   auto effects = roster_.match(transaction, tally, shapes);
@@ -122,7 +124,7 @@ Status Reign::handle_event(const source::Transaction& transaction) {
   fault_point("matcher.matched");
   if (auto done = altered(transaction, *effects); !done) return done;
   for (auto& effect : *effects) {
-    auto written = writer_->effect(transaction, effect);
+    auto written = writer_->effect(transaction, effect, &effect == &effects->back() ? timed() : nullptr);
     if (!written) return written.error();
     effect.net = Net(nullptr);  // a large one's memory is wanted for the next one's encoding
     if (written->reset) {
@@ -137,10 +139,17 @@ Status Reign::handle_event(const source::Transaction& transaction) {
   ledger_.reached(writer_->last(), transaction.lsn);
   probe_.transaction(tally.changes, tally.evaluations);
   probe_.netted(tally.netting_bytes, tally.given_up);
-  if (transaction.commit_time_us > 0) {
-    probe_.committed(std::max<std::int64_t>(0, unix_us(parts_.clock.wall()) - transaction.commit_time_us));
-  }
+  const auto matching = parts_.clock.steady() - received;
+  if (transaction.commit_time_us > 0) probe_.committed(age, matching);
+  probe_.appended_after(matching);
   return {};
+}
+
+/// What notes how long the log takes to acknowledge what is appended next.
+std::function<void(Offset)> Reign::timed() {
+  return [this, begin = parts_.clock.steady()](Offset) {
+    probe_.acknowledged_after(parts_.clock.steady() - begin);
+  };
 }
 
 Status Reign::handle_event(const source::StreamPosition& position) {

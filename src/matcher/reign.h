@@ -97,6 +97,7 @@ class Reign {
   Status look_at(std::uint32_t relation);
   [[nodiscard]] std::shared_ptr<const query::TableSchema> refused_as_now(
       const std::shared_ptr<const query::TableSchema>& table) const;
+  std::function<void(Offset)> timed();
   Status progress();
   void confirm();
   [[nodiscard]] Pace::Standing standing() const;

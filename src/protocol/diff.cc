@@ -34,8 +34,8 @@ std::optional<RowChange> read_change(const fb::Change& change) {
   return out;
 }
 
-std::optional<Diff> read_diff(std::string_view aligned) {
-  const fb::Diff* in = verified(aligned);
+std::optional<Diff> read_diff(std::string_view buffer) {
+  const fb::Diff* in = verified(buffer);
   if (in == nullptr) return std::nullopt;
   const auto hash = hex_decode(in->query()->string_view());
   Diff out;
@@ -51,6 +51,16 @@ std::optional<Diff> read_diff(std::string_view aligned) {
     out.changes.push_back(std::move(*read));
   }
   return out;
+}
+
+/// FlatBuffers reads numbers in place and expects them aligned as the builder left them.
+template <class Read>
+auto aligned(std::string_view bytes, Read read) {
+  const auto address = reinterpret_cast<std::uintptr_t>(bytes.data());
+  if (address % alignof(std::uint64_t) == 0) return read(bytes);
+  std::vector<std::uint64_t> copy((bytes.size() + 7) / 8);
+  std::memcpy(copy.data(), bytes.data(), bytes.size());
+  return read({reinterpret_cast<const char*>(copy.data()), bytes.size()});
 }
 
 }  // namespace
@@ -74,12 +84,14 @@ std::string encode_diff(const Diff& diff) {
 }
 
 std::optional<Diff> decode_diff(std::string_view bytes) {
-  // FlatBuffers reads numbers in place and expects them aligned as the builder left them.
-  const auto address = reinterpret_cast<std::uintptr_t>(bytes.data());
-  if (address % alignof(std::uint64_t) == 0) return read_diff(bytes);
-  std::vector<std::uint64_t> aligned((bytes.size() + 7) / 8);
-  std::memcpy(aligned.data(), bytes.data(), bytes.size());
-  return read_diff({reinterpret_cast<const char*>(aligned.data()), bytes.size()});
+  return aligned(bytes, read_diff);
+}
+
+std::optional<std::int64_t> commit_time_of(std::string_view bytes) {
+  return aligned(bytes, [](std::string_view buffer) -> std::optional<std::int64_t> {
+    const fb::Diff* diff = verified(buffer);
+    return diff == nullptr ? std::nullopt : std::optional(diff->commit_time_us());
+  });
 }
 
 }  // namespace tidegate::protocol

@@ -31,6 +31,8 @@ struct Diff {
 /// `schemas/diff.fbs`. decode verifies first; nothing where the bytes are no Diff.
 std::string encode_diff(const Diff& diff);
 std::optional<Diff> decode_diff(std::string_view bytes);
+/// When the transaction committed, microseconds since 1970-01-01 UTC, without making the rest.
+std::optional<std::int64_t> commit_time_of(std::string_view bytes);
 
 /// Diffs above this are cut into parts (rule 5).
 inline constexpr std::size_t kPartBytesMax = 900'000;

@@ -232,6 +232,7 @@ void Shard::turn() {
     }
     if (round + 1 == kRounds) turn_soon();
   }
+  hub_.flushed();
   for (const SessionId session : hub_.take_debtors()) {
     if (const auto found = sessions_.find(session); found != sessions_.end()) {
       found->second->cut(static_cast<std::uint16_t>(protocol::CloseCode::try_again));

@@ -90,6 +90,26 @@ TEST_F(Outside, counts_what_happens) {
   EXPECT_EQ(gateway.metric("tidegate_errors_total"), 1);
 }
 
+TEST_F(Outside, every_stage_of_a_commit_s_journey_is_timed) {
+  rig::Tidegate gateway(serve());
+  gateway.wait_ready();
+  client::Loop loop;
+  Watcher watcher(loop, gateway.port(), R"("sql":"select id, status from orders")", "json");
+  ASSERT_TRUE(watcher.wait_whole()) << watcher.fault();
+  for (int id = 2; id <= 4; ++id) {
+    sql.exec("insert into orders values (" + std::to_string(id) + ", 'new')");
+    ASSERT_TRUE(rig::eventually([&] { return watcher.rows().size() == static_cast<std::size_t>(id); }));
+  }
+  const auto count = [&](const std::string& stage) {
+    return gateway.metric("tidegate_stage_seconds_count{stage=\"" + stage + "\"}");
+  };
+  for (const char* stage : {"received", "appended", "acknowledged", "logged", "posted", "taken", "written"}) {
+    EXPECT_TRUE(rig::eventually([&] { return count(stage) >= 3; })) << stage;
+  }
+  EXPECT_EQ(gateway.metric("tidegate_commit_to_written_seconds_count"), 3);
+  EXPECT_GT(gateway.metric("tidegate_commit_to_written_seconds_sum"), 0);
+}
+
 TEST_F(Outside, writes_its_log_as_json_lines) {
   rig::Tidegate gateway(serve());
   gateway.wait_ready();

@@ -154,6 +154,13 @@ TEST_F(Scaled, every_gateway_gets_every_diff_of_one_activation) {
   // One query, whoever asked for it; the table's first rows may come behind its registration.
   EXPECT_GE(matcher->metric("tidegate_matcher_diffs_total"), kDiffs);
   EXPECT_LE(matcher->metric("tidegate_matcher_diffs_total"), kDiffs + 1);
+  const auto timed = [](const Program& at, const std::string& stage) {
+    return rig::eventually(
+        [&] { return at->metric("tidegate_stage_seconds_count{stage=\"" + stage + "\"}") >= 1; });
+  };
+  for (const char* stage : {"received", "appended", "acknowledged"})
+    EXPECT_TRUE(timed(matcher, stage)) << stage;
+  for (const char* stage : {"logged", "taken", "written"}) EXPECT_TRUE(timed(first, stage)) << stage;
 }
 
 TEST_F(Scaled, c1_every_client_of_either_gateway_holds_the_reference_s_rows_after_every_diff) {

@@ -23,7 +23,8 @@ class Tidegate {
   [[nodiscard]] std::string output() const { return process_->output(); }
   /// Polls /readyz until it answers 200; throws with its last answer after kPatience.
   void wait_ready();
-  /// One metric's value from /metrics, the sum over its labels; 0 where there is none.
+  /// One metric's value from /metrics, the sum over its labels, or with labels that one's; 0 where there is
+  /// none.
   [[nodiscard]] double metric(std::string_view name) const;
 
  private:
