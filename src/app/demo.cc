@@ -114,9 +114,9 @@ Status demo(Process process) {
   const Life life(**shop, process);
   return run_gateway(process, routes(**shop, path), [&](std::uint16_t port) {
     fmt::print(
-        "\n  Tidegate's demo: http://127.0.0.1:{}\n  Open it twice. It ends with Ctrl-C; its data stays in "
+        "\n  Tidegate's demo: {}://127.0.0.1:{}\n  Open it twice. It ends with Ctrl-C; its data stays in "
         "{}.\n\n",
-        port, path);
+        process.settings.tls.certificate.empty() ? "http" : "https", port, path);
     std::fflush(stdout);
   });
 }

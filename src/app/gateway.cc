@@ -29,15 +29,20 @@ Routes status_routes(Process process, std::function<Status()> ready) {
   return routes;
 }
 
-Gateway::Gateway(Process process, Routes extra_routes, std::shared_ptr<auth::KeyRing> keys)
+Gateway::Gateway(Process process, Routes extra_routes, std::shared_ptr<auth::KeyRing> keys,
+                 std::shared_ptr<transport::Credentials> credentials)
     : process_(process),
       keys_(std::move(keys)),
       memory_(std::make_shared<Budget>(process.settings.memory_budget)) {
   Routes routes = status_routes(process, [this] { return ready(); });
   routes.merge(extra_routes);
-  session::Parts parts{
-      process.clock,     process.metrics, [this](feed::Command command) { return post(std::move(command)); },
-      std::move(routes), memory_,         keys_};
+  session::Parts parts{process.clock,
+                       process.metrics,
+                       [this](feed::Command command) { return post(std::move(command)); },
+                       std::move(routes),
+                       memory_,
+                       keys_,
+                       std::move(credentials)};
   const config::Settings& settings = process.settings;
   edge_ = std::make_unique<session::Edge>(std::move(parts), settings.session, settings.hub, settings.auth,
                                           settings.policy);
@@ -64,7 +69,9 @@ Status Gateway::listen() {
   if (Status started = edge_->start(); !started) return started;
   const std::string& host = process_.settings.session.address;
   const bool brackets = host.find(':') != std::string::npos;
-  process_.logger.info(fmt::format("listening on {}:{}", brackets ? "[" + host + "]" : host, edge_->port()));
+  const bool tls = !process_.settings.tls.certificate.empty();
+  process_.logger.info(fmt::format("listening on {}:{}{}", brackets ? "[" + host + "]" : host, edge_->port(),
+                                   tls ? ", with TLS" : ""));
   return {};
 }
 

@@ -10,6 +10,7 @@
 #include "app/backend.h"
 #include "auth/key_ring.h"
 #include "session/edge.h"
+#include "transport/credentials.h"
 
 namespace tidegate::app {
 
@@ -22,8 +23,9 @@ Routes status_routes(Process process, std::function<Status()> ready);
 /// while the backend waits for its database or its log; a subscribe is answered `unavailable` until then.
 class Gateway {
  public:
-  /// `keys`: null where nobody is verified.
-  Gateway(Process process, Routes extra_routes, std::shared_ptr<auth::KeyRing> keys);
+  /// `keys`: null where nobody is verified; `credentials`: null where no TLS is spoken.
+  Gateway(Process process, Routes extra_routes, std::shared_ptr<auth::KeyRing> keys,
+          std::shared_ptr<transport::Credentials> credentials);
   ~Gateway();
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;

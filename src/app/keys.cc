@@ -21,4 +21,17 @@ Result<std::shared_ptr<auth::KeyRing>> open_keys(Process process) {
   return std::shared_ptr<auth::KeyRing>(std::move(*ring));
 }
 
+Result<std::shared_ptr<transport::Credentials>> open_credentials(Process process) {
+  const transport::CredentialFiles& files = process.settings.tls;
+  if (files.certificate.empty()) return std::shared_ptr<transport::Credentials>();
+  const Logger& logger = process.logger;
+  auto opened = transport::Credentials::open(files,
+                                             {[&logger](const std::string& line) { logger.info(line); },
+                                              [&logger](const std::string& line) { logger.warning(line); }},
+                                             process.clock, process.metrics);
+  if (!opened) return opened.error();
+  process.interrupts.on_hangup([credentials = *opened] { credentials->reload(); });
+  return std::move(*opened);
+}
+
 }  // namespace tidegate::app

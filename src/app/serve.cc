@@ -22,8 +22,10 @@ Status run_gateway(Process process, const Routes& routes,
   const Process within{settings, process.clock, process.metrics, process.logger, process.interrupts};
   const auto keys = open_keys(within);  // one ring for all starts: its keys outlast them
   if (!keys) return keys.error();
+  const auto credentials = open_credentials(within);
+  if (!credentials) return credentials.error();
   for (bool again = false;; again = true) {
-    Gateway gateway(within, routes, *keys);
+    Gateway gateway(within, routes, *keys, *credentials);
     if (Status listening = gateway.listen(); !listening) return listening;
     settings.session.port = gateway.port();  // a new start in this process is found at the same place
     if (on_listening) on_listening(gateway.port());

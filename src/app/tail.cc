@@ -77,11 +77,14 @@ class Printer {
 
 Result<client::Settings> connection(const config::Tail& settings) {
   const auto url = boost::urls::parse_uri(settings.url);
-  if (url.has_error() || url->scheme() != "ws") {
-    return Error{Fault::invalid, "--url: '" + settings.url + "' is not of the form ws://host:port/"};
+  if (url.has_error() || (url->scheme() != "ws" && url->scheme() != "wss")) {
+    return Error{Fault::invalid,
+                 "--url: '" + settings.url + "' is not of the form ws://host:port/ or wss://host:port/"};
   }
   client::Settings made;
-  made.host = url->host();
+  made.host = url->host_address();
+  made.tls = url->scheme() == "wss";
+  made.ca_file = settings.ca_file;
   if (url->has_port()) made.port = url->port_number();
   made.target = url->encoded_path().empty() ? "/" : std::string(url->encoded_path());
   made.subprotocols = {"tidegate.v1"};

@@ -17,20 +17,24 @@
 #include <optional>
 #include <thread>
 
+#include "transport/io.h"
+#include "transport/stream.h"
+#include "transport/trust.h"
+
 namespace tidegate::client {
 namespace {
 
 namespace net = boost::asio;
 namespace beast = boost::beast;
 namespace websocket = boost::beast::websocket;
-using Executor = net::io_context::executor_type;
-using Socket = net::basic_stream_socket<net::ip::tcp, Executor>;
+using transport::as_values;
+using transport::Awaitable;
+using transport::ErrorStatus;
+using transport::Executor;
+using transport::Socket;
+using transport::Stream;
 using Resolver = net::ip::basic_resolver<net::ip::tcp, Executor>;
 using Endpoint = net::ip::tcp::endpoint;
-using ErrorStatus = boost::system::error_code;
-template <class T>
-using Awaitable = net::awaitable<T, Executor>;
-constexpr net::as_tuple_t<net::use_awaitable_t<Executor>> as_values{};
 
 std::string joined(const std::vector<std::string>& names) {
   std::string all;
@@ -72,7 +76,7 @@ class Connection {
       : io_(io),
         settings_(std::move(settings)),
         handlers_(std::move(handlers)),
-        stream_(io.get_executor()),
+        stream_(Socket(io.get_executor())),
         resumed_(io) {}
 
   // All of these on the loop's thread.
@@ -87,8 +91,7 @@ class Connection {
   }
   void close(std::uint16_t code);
   void abort() {
-    ErrorStatus ignored;
-    stream_.next_layer().close(ignored);
+    stream_.next_layer().close();
     resumed_.cancel();
   }
   /// Nothing is called any more. (The handlers stay: one of them may be what is running.)
@@ -101,17 +104,19 @@ class Connection {
     std::optional<std::uint16_t> close;
   };
   Awaitable<bool> connect();
+  Awaitable<bool> secure();
   Awaitable<bool> shake_hands();
   Awaitable<bool> read_one();
   void write_next();
   void written(ErrorStatus error);
   void fail(const std::string& what, ErrorStatus error, int status = 0, std::string body = {});
+  void fail(Failure failure);
   void end(ErrorStatus error);
 
   net::io_context& io_;
   const Settings settings_;
   Handlers handlers_;
-  websocket::stream<Socket, false> stream_;
+  websocket::stream<Stream, false> stream_;
   net::steady_timer resumed_;
   beast::flat_buffer message_;
   std::deque<Outgoing> outgoing_;
@@ -124,14 +129,19 @@ class Connection {
 };
 
 void Connection::fail(const std::string& what, ErrorStatus error, int status, std::string body) {
-  if (!silent_ && handlers_.on_error)
-    handlers_.on_error({what + ": " + error.message(), status, std::move(body)});
+  fail({what + ": " + error.message(), status, std::move(body)});
+}
+
+void Connection::fail(Failure failure) {
+  if (!silent_ && handlers_.on_error) handlers_.on_error(failure);
 }
 
 // With `if (!co_await f())` g++ 12 lays out this frame wrongly, and `this` is garbage: name the value first.
 Awaitable<void> Connection::run() {
   const bool connected = co_await connect();
   if (!connected) co_return;
+  const bool secured = co_await secure();
+  if (!secured) co_return;
   const bool open = co_await shake_hands();
   if (!open) co_return;
   open_ = true;
@@ -156,7 +166,7 @@ Awaitable<bool> Connection::connect() {
     }
     for (const auto& entry : found) endpoints.push_back(entry.endpoint());
   }
-  auto& socket = stream_.next_layer();
+  auto& socket = stream_.next_layer().next_layer();
   for (const auto& endpoint : endpoints) {
     socket.close(error);
     socket.open(endpoint.protocol(), error);
@@ -175,6 +185,24 @@ Awaitable<bool> Connection::connect() {
   co_return false;
 }
 
+Awaitable<bool> Connection::secure() {
+  if (!settings_.tls) co_return true;
+  const auto trust = transport::Trust::open(settings_.ca_file);
+  if (!trust) {
+    fail({trust.error().message, 0, {}});
+    co_return false;
+  }
+  Stream& stream = stream_.next_layer();
+  stream = Stream(std::move(stream.next_layer()), trust->connect(settings_.host));
+  const auto refused = co_await stream.shake_hands();
+  if (!refused) co_return true;
+  const std::string& trouble = stream.channel()->trouble();
+  fail({"no TLS with " + settings_.host + ": " + (trouble.empty() ? "the connection was closed" : trouble),
+        0,
+        {}});
+  co_return false;
+}
+
 Awaitable<bool> Connection::shake_hands() {
   stream_.read_message_max(settings_.message_bytes_max);
   stream_.set_option(websocket::stream_base::decorator([this](websocket::request_type& request) {
@@ -184,7 +212,9 @@ Awaitable<bool> Connection::shake_hands() {
     for (const auto& [name, value] : settings_.headers) request.set(name, value);
   }));
   websocket::response_type response;
-  const std::string host = settings_.host + ":" + std::to_string(settings_.port);
+  const bool brackets = settings_.host.find(':') != std::string::npos;
+  const std::string host =
+      (brackets ? "[" + settings_.host + "]" : settings_.host) + ":" + std::to_string(settings_.port);
   auto [failed] = co_await stream_.async_handshake(response, host, settings_.target, as_values);
   if (failed) {
     const int status =

@@ -31,6 +31,8 @@ class Loop {
 struct Settings {
   std::string host = "127.0.0.1";  ///< a name or an address
   std::uint16_t port = 8080;
+  bool tls = false;
+  std::string ca_file;  ///< with TLS: certificates (PEM) to trust; empty: the system's
   std::string target = "/";
   std::vector<std::string> subprotocols;
   std::vector<std::pair<std::string, std::string>> headers;

@@ -80,6 +80,17 @@ Words open(Words more = {}) {
   return words;
 }
 
+// ---- TLS ----
+
+TEST(Tls, ACertificateAndItsKeyAreGivenTogether) {
+  EXPECT_TRUE(good(open()).tls.certificate.empty());
+  const Settings both = good(open({"--tls-certificate-file", "c.pem", "--tls-key-file", "k.pem"}));
+  EXPECT_EQ(both.tls.certificate, "c.pem");
+  EXPECT_EQ(both.tls.key, "k.pem");
+  bad(open({"--tls-certificate-file", "c.pem"}), {"--tls-certificate-file: ", "--tls-key-file"});
+  bad(open({"--tls-key-file", "k.pem"}), {"--tls-key-file: ", "--tls-certificate-file"});
+}
+
 // ---- strength ----
 
 TEST_F(ConfigFile, FlagIsStrongerThanEnvironmentThanFileThanDefault) {

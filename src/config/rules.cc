@@ -157,6 +157,14 @@ Status pass_through(const GivenSettings& given, Settings& settings) {
   return {};
 }
 
+Status check_tls(const GivenSettings& given, const Settings& settings) {
+  if (settings.tls.certificate.empty() == settings.tls.key.empty()) return {};
+  return settings.tls.key.empty()
+             ? fault_of(given, "tls-certificate-file", "needs its key: give --tls-key-file as well")
+             : fault_of(given, "tls-key-file",
+                        "needs the certificate that it belongs to: give --tls-certificate-file as well");
+}
+
 Status gateway(const GivenSettings& given, Settings& settings) {
   if (settings.feed.unsafe_lsn_fence) {
     settings.warnings.emplace_back(
@@ -168,6 +176,7 @@ Status gateway(const GivenSettings& given, Settings& settings) {
 }
 
 Status serve(const GivenSettings& given, Settings& settings) {
+  if (Status tls = check_tls(given, settings); !tls) return tls;
   if (settings.database_kind == Database::none) return pass_through(given, settings);
   if (settings.database_kind == Database::sqlite && !settings.kafka.brokers.empty()) {
     return fault_of(given, "kafka", "a SQLite file is served by one process without Kafka; leave it out");
@@ -176,6 +185,7 @@ Status serve(const GivenSettings& given, Settings& settings) {
 }
 
 Status demo(const GivenSettings& given, Settings& settings) {
+  if (Status tls = check_tls(given, settings); !tls) return tls;
   if (settings.database_kind == Database::postgres) {
     return fault_of(given, "database",
                     "the demo runs on SQLite: leave it out, or name a file as sqlite:PATH");

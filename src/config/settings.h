@@ -14,6 +14,7 @@
 #include "matcher/options.h"
 #include "policy/policy.h"
 #include "session/options.h"
+#include "transport/options.h"
 
 namespace tidegate::config {
 
@@ -46,10 +47,11 @@ struct Token {
   std::chrono::seconds ttl{3'600};
 };
 struct Tail {
-  std::string url = "ws://127.0.0.1:8080";
-  std::string sql;  ///< one of these two is set
+  std::string url = "ws://127.0.0.1:8080";  ///< or wss://
+  std::string sql;                          ///< one of these two is set
   std::string table;
-  std::string token;  ///< empty: none
+  std::string token;    ///< empty: none
+  std::string ca_file;  ///< whom to trust for wss://; empty: the system's
   bool json = false;
 };
 
@@ -69,6 +71,7 @@ struct Settings {
   Postgres postgres;
   Kafka kafka;
   session::Options session;
+  transport::CredentialFiles tls;  ///< of a gateway; empty: no TLS
   hub::Options hub;
   feed::Options feed;
   std::size_t memory_budget = std::size_t{1} << 30;  ///< what is held for clients (rule 27)

@@ -333,6 +333,12 @@ Section connections() {
   return {
       "Connections",
       {listen(),
+       text("tls-certificate-file", kGateway,
+            "Certificates in PEM, the server's own first: clients must speak TLS (1.2 or 1.3), `wss://` and "
+            "`https://`. Both this and its key are read again on SIGHUP.",
+            [](auto& s) -> auto& { return s.tls.certificate; }),
+       text("tls-key-file", kGateway, "The first certificate's private key, in PEM, without a passphrase.",
+            [](auto& s) -> auto& { return s.tls.key; }),
        number("shards", kGateway, "Threads that serve connections; 0: one a core.", {0, 1'024},
               [](auto& s) -> auto& { return s.session.shards; }),
        number("connections-max", kGateway, "More are answered 503.", {1, 100'000'000},
@@ -435,10 +441,14 @@ Section single_commands() {
        text("tenant", kToken, "The tenant it names.", [](auto& s) -> auto& { return s.token.tenant; }),
        duration("ttl", kToken, "How long it is valid, in seconds.", {1, 315'360'000},
                 [](auto& s) -> auto& { return s.token.ttl; }),
-       text("url", kTail, "The gateway, `ws://host:port`.", [](auto& s) -> auto& { return s.tail.url; }),
+       text("url", kTail, "The gateway, `ws://host:port` or `wss://host:port`.",
+            [](auto& s) -> auto& { return s.tail.url; }),
        text("sql", kTail, "The query, as SQL.", [](auto& s) -> auto& { return s.tail.sql; }),
        text("table", kTail, "Or a whole table.", [](auto& s) -> auto& { return s.tail.table; }),
        secret(text("token", kTail, "The token to show.", [](auto& s) -> auto& { return s.tail.token; })),
+       text("ca-file", kTail,
+            "Certificates (PEM) that vouch for a `wss://` gateway. None named: the system's.",
+            [](auto& s) -> auto& { return s.tail.ca_file; }),
        toggle("json", kTail, "Print what the server sends, a message a line.",
               [](auto& s) -> auto& { return s.tail.json; })}};
 }

@@ -10,9 +10,9 @@ namespace tidegate::session {
 
 class Shard;
 
-/// One accepted socket: first it speaks HTTP, and an upgrade makes a WebSocket of it. The shard owns it by
-/// its number and drops it when `Shard::finished` was called, after its coroutine has ended. The shard's
-/// thread.
+/// One accepted socket: first it speaks HTTP, within TLS where there is a certificate, and an upgrade makes a
+/// WebSocket of it. The shard owns it by its number and drops it when `Shard::finished` was called, after its
+/// coroutine has ended. The shard's thread.
 class Connection {
  public:
   virtual ~Connection() = default;
@@ -28,7 +28,7 @@ class Connection {
   virtual void sweep(Steady now) = 0;
 };
 
-/// Reads requests from a fresh socket. Starts at once.
-std::unique_ptr<Connection> serve_http(Shard& shard, std::uint64_t number, Socket socket);
+/// Reads requests from a fresh stream, after its handshake where it has TLS. Starts at once.
+std::unique_ptr<Connection> serve_http(Shard& shard, std::uint64_t number, Stream stream);
 
 }  // namespace tidegate::session

@@ -19,6 +19,7 @@
 #include "policy/policy.h"
 #include "query/schema.h"
 #include "session/options.h"
+#include "transport/credentials.h"
 
 namespace tidegate::session {
 
@@ -48,6 +49,8 @@ struct Parts {
   std::shared_ptr<Budget> memory = nullptr;
   /// What tokens are verified with; null: every token is refused.
   std::shared_ptr<auth::KeyRing> keys = nullptr;
+  /// What TLS shows; null: none is spoken.
+  std::shared_ptr<transport::Credentials> credentials = nullptr;
 };
 
 /// The network edge: a listening socket, an io_context, a hub and a thread per shard. Threads are its own.

@@ -11,8 +11,12 @@ namespace {
 const std::string kPing = R"({"op":"ping"})";
 const std::string kPong = R"({"op":"pong"})";
 
-class WebSocketTest : public EdgeTest {
+/// All of it without TLS and with it.
+class WebSocketTest : public EdgeTest, public ::testing::WithParamInterface<bool> {
  protected:
+  WebSocketTest() {
+    if (GetParam()) speak_tls();
+  }
   /// A peer that has upgraded and subscribed, and read the ack and the snapshot.
   void subscribe(RawPeer& peer) {
     ASSERT_TRUE(peer.upgrade().starts_with("HTTP/1.1 101 "));
@@ -45,7 +49,7 @@ class WebSocketTest : public EdgeTest {
   std::size_t subscribers = 0;
 };
 
-TEST_F(WebSocketTest, PingsSubscribesAndErrorsAreAnswered) {
+TEST_P(WebSocketTest, PingsSubscribesAndErrorsAreAnswered) {
   start();
   auto listener = connect({"json"});
   listener->client().send_text(kPing);
@@ -67,7 +71,7 @@ TEST_F(WebSocketTest, PingsSubscribesAndErrorsAreAnswered) {
   EXPECT_EQ(metric(R"(tidegate_messages_received_total{op="invalid"})"), 2);
 }
 
-TEST_F(WebSocketTest, ThePassThroughKeyIsMadeByTheTemplate) {
+TEST_P(WebSocketTest, ThePassThroughKeyIsMadeByTheTemplate) {
   options.key_template = "{tenant}:{table}:{hashId}";
   start();
   auto wanted = settings();
@@ -77,7 +81,7 @@ TEST_F(WebSocketTest, ThePassThroughKeyIsMadeByTheTemplate) {
   EXPECT_EQ(feed.wait_live(1).at(0).routing_key, "acme:t:a");
 }
 
-TEST_F(WebSocketTest, ARefusedSubscribeLeavesTheConnectionOpen) {
+TEST_P(WebSocketTest, ARefusedSubscribeLeavesTheConnectionOpen) {
   start();
   feed.refuse_with({{}, protocol::ErrorCode::unavailable, "the log is away", 500});
   auto listener = connect();
@@ -87,7 +91,7 @@ TEST_F(WebSocketTest, ARefusedSubscribeLeavesTheConnectionOpen) {
   EXPECT_EQ(listener->next(), kPong);
 }
 
-TEST_F(WebSocketTest, BinaryMessagesAreIgnored) {
+TEST_P(WebSocketTest, BinaryMessagesAreIgnored) {
   start();
   auto listener = connect();
   listener->client().send_binary(std::string("\x00\xff\x01", 3));
@@ -97,9 +101,9 @@ TEST_F(WebSocketTest, BinaryMessagesAreIgnored) {
   EXPECT_EQ(metric(R"(tidegate_messages_received_total{op="binary"})"), 2);
 }
 
-TEST_F(WebSocketTest, AMessageMayComeInFragmentsWithPingsBetween) {
+TEST_P(WebSocketTest, AMessageMayComeInFragmentsWithPingsBetween) {
   start();
-  RawPeer peer(edge->port());
+  RawPeer peer(place());
   peer.upgrade();
   peer.send(RawPeer::frame(1, R"({"op":)", false) + RawPeer::frame(9, "mid") +
             RawPeer::frame(0, R"("pin)", false) + RawPeer::frame(0, R"(g"})"));
@@ -109,9 +113,9 @@ TEST_F(WebSocketTest, AMessageMayComeInFragmentsWithPingsBetween) {
   EXPECT_EQ(peer.next()->payload, kPong);
 }
 
-TEST_F(WebSocketTest, AMessageMayComeByteByByteAndSeveralAtOnce) {
+TEST_P(WebSocketTest, AMessageMayComeByteByByteAndSeveralAtOnce) {
   start();
-  RawPeer peer(edge->port());
+  RawPeer peer(place());
   peer.upgrade();
   for (const char byte : RawPeer::frame(1, kPing)) peer.send(std::string(1, byte));
   EXPECT_EQ(peer.next()->payload, kPong);
@@ -121,7 +125,7 @@ TEST_F(WebSocketTest, AMessageMayComeByteByByteAndSeveralAtOnce) {
   for (int i = 0; i < 500; ++i) ASSERT_EQ(peer.next()->payload, kPong);
 }
 
-TEST_F(WebSocketTest, MessagesUpToTheLimitAreReadAndLargerOnesCloseWith1009) {
+TEST_P(WebSocketTest, MessagesUpToTheLimitAreReadAndLargerOnesCloseWith1009) {
   start();
   auto listener = connect();
   const auto message = [](std::size_t size) {
@@ -137,37 +141,37 @@ TEST_F(WebSocketTest, MessagesUpToTheLimitAreReadAndLargerOnesCloseWith1009) {
   wait_metric(R"(tidegate_connections_closed_total{code="1009"})", 1);
 }
 
-TEST_F(WebSocketTest, FragmentsTogetherObeyTheLimit) {
+TEST_P(WebSocketTest, FragmentsTogetherObeyTheLimit) {
   start();
-  RawPeer peer(edge->port());
+  RawPeer peer(place());
   peer.upgrade();
   peer.send(RawPeer::frame(1, std::string(700'000, 'x'), false) +
             RawPeer::frame(0, std::string(700'000, 'x')));
   EXPECT_EQ(peer.next()->close_code(), 1009);
 }
 
-TEST_F(WebSocketTest, TextThatIsNoUtf8ClosesWith1007) {
+TEST_P(WebSocketTest, TextThatIsNoUtf8ClosesWith1007) {
   start();
-  RawPeer peer(edge->port());
+  RawPeer peer(place());
   peer.upgrade();
   peer.send(RawPeer::frame(1, "\xc3\x28"));
   EXPECT_EQ(peer.next()->close_code(), 1007);
   EXPECT_TRUE(peer.ended());
 }
 
-TEST_F(WebSocketTest, ProtocolViolationsCloseWith1002) {
+TEST_P(WebSocketTest, ProtocolViolationsCloseWith1002) {
   start();
-  RawPeer reserved(edge->port());
+  RawPeer reserved(place());
   reserved.upgrade();
   reserved.send(RawPeer::frame(3, "x"));
   EXPECT_EQ(reserved.next()->close_code(), 1002);
-  RawPeer unmasked(edge->port());
+  RawPeer unmasked(place());
   unmasked.upgrade();
   unmasked.send(std::string("\x81\x02hi", 4));
   EXPECT_EQ(unmasked.next()->close_code(), 1002);
 }
 
-TEST_F(WebSocketTest, TheIdleAreClosedWith1000) {
+TEST_P(WebSocketTest, TheIdleAreClosedWith1000) {
   options.idle_timeout = 100ms;
   options.ping_interval = 10s;
   start();
@@ -176,11 +180,11 @@ TEST_F(WebSocketTest, TheIdleAreClosedWith1000) {
   EXPECT_EQ(listener->closed(), 1000);
 }
 
-TEST_F(WebSocketTest, PingsKeepAPeerThatAnswersAlive) {
+TEST_P(WebSocketTest, PingsKeepAPeerThatAnswersAlive) {
   options.idle_timeout = 2s;  // more than a busy machine may keep either side waiting
   options.ping_interval = 200ms;
   start();
-  RawPeer peer(edge->port());
+  RawPeer peer(place());
   peer.upgrade();
   const auto begin = std::chrono::steady_clock::now();
   while (std::chrono::steady_clock::now() - begin < 2 * options.idle_timeout) {
@@ -195,10 +199,10 @@ TEST_F(WebSocketTest, PingsKeepAPeerThatAnswersAlive) {
   EXPECT_EQ(last->close_code(), 1000);
 }
 
-TEST_F(WebSocketTest, APeerThatVanishesIsForgotten) {
+TEST_P(WebSocketTest, APeerThatVanishesIsForgotten) {
   start();
   {
-    RawPeer peer(edge->port());
+    RawPeer peer(place());
     subscribe(peer);
   }
   feed.wait_unsubscribed(1);
@@ -206,10 +210,10 @@ TEST_F(WebSocketTest, APeerThatVanishesIsForgotten) {
   EXPECT_EQ(metric(R"(tidegate_connections_closed_total{code="1006"})"), 1);
 }
 
-TEST_F(WebSocketTest, AThousandPingsAgainstALargeBacklogGetAThousandPongs) {
+TEST_P(WebSocketTest, AThousandPingsAgainstALargeBacklogGetAThousandPongs) {
   allow_backlog();
   start();
-  RawPeer peer(edge->port(), 16 << 10);
+  RawPeer peer(place(), 16 << 10);
   subscribe(peer);
   const auto count = deliver_backlog();
   std::thread pinging([&] {
@@ -230,10 +234,10 @@ TEST_F(WebSocketTest, AThousandPingsAgainstALargeBacklogGetAThousandPongs) {
   pinging.join();
 }
 
-TEST_F(WebSocketTest, AClosePeerGetsEverythingQueuedAndThenTheClose) {
+TEST_P(WebSocketTest, AClosePeerGetsEverythingQueuedAndThenTheClose) {
   allow_backlog();
   start();
-  RawPeer peer(edge->port(), 16 << 10);
+  RawPeer peer(place(), 16 << 10);
   subscribe(peer);
   const auto count = deliver_backlog();
   wait_metric("tidegate_frames_delivered_total", static_cast<double>(count));
@@ -243,9 +247,9 @@ TEST_F(WebSocketTest, AClosePeerGetsEverythingQueuedAndThenTheClose) {
   EXPECT_TRUE(peer.ended());
 }
 
-TEST_F(WebSocketTest, NothingFollowsTheCloseThatAnswersAPeers) {
+TEST_P(WebSocketTest, NothingFollowsTheCloseThatAnswersAPeers) {
   start();
-  RawPeer peer(edge->port());
+  RawPeer peer(place());
   subscribe(peer);
   peer.send(RawPeer::frame(8, std::string("\x03\xe8", 2)));
   for (int i = 0; i < 50; ++i) feed.deliver({std::string(1'000, 'x')});
@@ -256,11 +260,11 @@ TEST_F(WebSocketTest, NothingFollowsTheCloseThatAnswersAPeers) {
   EXPECT_FALSE(peer.next());
 }
 
-TEST_F(WebSocketTest, ADrainDeliversWhatIsQueuedAndClosesWith1012) {
+TEST_P(WebSocketTest, ADrainDeliversWhatIsQueuedAndClosesWith1012) {
   allow_backlog();
   options.drain = kPatience;
   start();
-  RawPeer peer(edge->port(), 16 << 10);
+  RawPeer peer(place(), 16 << 10);
   subscribe(peer);
   const auto count = deliver_backlog();
   wait_metric("tidegate_frames_delivered_total", static_cast<double>(count));
@@ -274,14 +278,14 @@ TEST_F(WebSocketTest, ADrainDeliversWhatIsQueuedAndClosesWith1012) {
   EXPECT_EQ(metric("tidegate_connections"), 0);
 }
 
-TEST_F(WebSocketTest, ADrainEndsInTimeThoughAPeerTakesNothing) {
+TEST_P(WebSocketTest, ADrainEndsInTimeThoughAPeerTakesNothing) {
   allow_backlog();
   options.drain = 200ms;
   start();
-  RawPeer peer(edge->port(), 16 << 10);
+  RawPeer peer(place(), 16 << 10);
   subscribe(peer);
   deliver_backlog();
-  RawPeer idle_http(edge->port());
+  RawPeer idle_http(place());
   const auto begin = std::chrono::steady_clock::now();
   edge->stop();
   EXPECT_LT(std::chrono::steady_clock::now() - begin, 30s);
@@ -289,9 +293,9 @@ TEST_F(WebSocketTest, ADrainEndsInTimeThoughAPeerTakesNothing) {
   EXPECT_TRUE(idle_http.ended());
 }
 
-TEST_F(WebSocketTest, BothSidesMayCloseAtOnce) {
+TEST_P(WebSocketTest, BothSidesMayCloseAtOnce) {
   start();
-  RawPeer peer(edge->port());
+  RawPeer peer(place());
   subscribe(peer);
   std::thread stopping([&] { edge->stop(); });
   peer.send(RawPeer::frame(8, std::string("\x03\xe8", 2)));
@@ -303,12 +307,12 @@ TEST_F(WebSocketTest, BothSidesMayCloseAtOnce) {
   stopping.join();
 }
 
-TEST_F(WebSocketTest, ASlowReaderDoesNotDelayOthers) {
+TEST_P(WebSocketTest, ASlowReaderDoesNotDelayOthers) {
   allow_backlog();
   start();
-  RawPeer slow(edge->port(), 16 << 10);
+  RawPeer slow(place(), 16 << 10);
   subscribe(slow);
-  RawPeer quick(edge->port());
+  RawPeer quick(place());
   subscribe(quick);
   const auto count = deliver_backlog();
   expect_backlog(quick, 0, count);
@@ -317,12 +321,12 @@ TEST_F(WebSocketTest, ASlowReaderDoesNotDelayOthers) {
   expect_backlog(slow, 0, count);
 }
 
-TEST_F(WebSocketTest, ASessionAboveTheHardLimitIsCut) {
+TEST_P(WebSocketTest, ASessionAboveTheHardLimitIsCut) {
   hub.outbox_bytes_max = 1 << 20;
   hub.outbox_bytes_low = 1 << 10;
   hub.outbox_bytes_hard = 2 << 20;
   start();
-  RawPeer peer(edge->port(), 16 << 10);
+  RawPeer peer(place(), 16 << 10);
   peer.upgrade();
   // Answers that nobody reads: pings of the application are control messages.
   std::thread pinging([&] {
@@ -335,9 +339,9 @@ TEST_F(WebSocketTest, ASessionAboveTheHardLimitIsCut) {
   pinging.join();
 }
 
-TEST_F(WebSocketTest, WhatArrivesTogetherLeavesTogether) {
+TEST_P(WebSocketTest, WhatArrivesTogetherLeavesTogether) {
   start();
-  RawPeer peer(edge->port());
+  RawPeer peer(place());
   subscribe(peer);
   const double before = metric("tidegate_sends_total");
   feed.deliver(std::vector<std::string>(100, "record"));
@@ -345,7 +349,7 @@ TEST_F(WebSocketTest, WhatArrivesTogetherLeavesTogether) {
   EXPECT_LE(metric("tidegate_sends_total") - before, 3);
 }
 
-TEST_F(WebSocketTest, ShardsShareOnePortAndCountTheirBacklogs) {
+TEST_P(WebSocketTest, ShardsShareOnePortAndCountTheirBacklogs) {
   options.shards = 4;
   start();
   std::vector<std::unique_ptr<Listener>> listeners;
@@ -366,7 +370,7 @@ TEST_F(WebSocketTest, ShardsShareOnePortAndCountTheirBacklogs) {
   for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(feed.backlog(i), 0u);
 }
 
-TEST_F(WebSocketTest, APortThatIsTakenIsAnErrorThatNamesIt) {
+TEST_P(WebSocketTest, APortThatIsTakenIsAnErrorThatNamesIt) {
   start();
   Options second = options;
   second.port = edge->port();
@@ -378,6 +382,9 @@ TEST_F(WebSocketTest, APortThatIsTakenIsAnErrorThatNamesIt) {
   Edge nowhere({clock, metrics, [](feed::Command) { return true; }, {}}, second, hub, auth, policy);
   EXPECT_FALSE(nowhere.start().ok());
 }
+
+INSTANTIATE_TEST_SUITE_P(Of, WebSocketTest, ::testing::Bool(),
+                         [](const auto& one) { return one.param ? "Tls" : "Plain"; });
 
 }  // namespace
 }  // namespace tidegate::session::testing

@@ -1,10 +1,8 @@
 #include "session/frame_queue.h"
 
-#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <algorithm>
-#include <cerrno>
 
 #include "base/encoding.h"
 #include "base/fault_point.h"
@@ -26,9 +24,9 @@ std::uint16_t code_of(std::string_view frame) {
 
 }  // namespace
 
-FrameQueue::FrameQueue(Socket socket, hub::Outbox& outbox, Probe& probe, std::string ahead,
+FrameQueue::FrameQueue(Stream stream, hub::Outbox& outbox, Probe& probe, std::string ahead,
                        std::function<void()> on_pushed)
-    : socket_(std::move(socket)),
+    : next_(std::move(stream)),
       outbox_(outbox),
       probe_(probe),
       ahead_(std::move(ahead)),
@@ -37,26 +35,18 @@ FrameQueue::FrameQueue(Socket socket, hub::Outbox& outbox, Probe& probe, std::st
 FrameQueue::~FrameQueue() = default;
 
 FrameQueue::Flushed FrameQueue::flush() {
+  using State = Stream::Sent::State;
   while (has_unwritten()) {
     iovec pieces[kPieces];
-    msghdr message{};
-    message.msg_iov = pieces;
-    message.msg_iovlen = outbox_.gather(pieces, kPieces, end());
-    std::size_t wanted = 0;
-    for (std::size_t i = 0; i < message.msg_iovlen; ++i) wanted += pieces[i].iov_len;
-    const auto sent = ::sendmsg(socket_.native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent < 0 && errno == EINTR) continue;
-    if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-      probe_.blocked();
-      return Flushed::blocked;
-    }
-    if (sent < 0) return Flushed::failed;
-    probe_.sent(static_cast<std::size_t>(sent));
-    outbox_.consume(static_cast<std::size_t>(sent));
+    const std::size_t count = outbox_.gather(pieces, kPieces, end());
+    const auto sent = next_.send(pieces, count);
+    if (sent.state == State::broken) return Flushed::failed;
+    if (sent.bytes > 0) probe_.sent(sent.bytes);
+    outbox_.consume(sent.bytes);
     complete_if_written();
-    if (static_cast<std::size_t>(sent) < wanted) {
+    if (sent.state == State::full) {
       probe_.blocked();
-      fault_point("gateway.half_written");
+      if (sent.bytes > 0) fault_point("gateway.half_written");
       return Flushed::blocked;
     }
   }
@@ -84,7 +74,7 @@ void FrameQueue::push_close(std::uint16_t code) {
 
 void FrameQueue::write(std::string bytes, std::unique_ptr<Pending> pending) {
   const auto size = bytes.size();
-  if (!socket_.is_open()) return complete(std::move(pending), net::error::operation_aborted, 0);
+  if (!next_.is_open()) return complete(std::move(pending), net::error::operation_aborted, 0);
   if (bytes.empty()) return complete(std::move(pending), {}, 0);
   if (close_code_) {
     // Beast answers the peer's Close while ours is queued or sent: one is enough, but the socket must not be
@@ -113,12 +103,12 @@ void FrameQueue::complete(std::unique_ptr<Pending> pending, ErrorStatus error, s
 }
 
 void FrameQueue::complete_if_written() {
-  if (pending_ && outbox_.written() >= pending_mark_) complete(std::move(pending_), {}, pending_size_);
+  if (pending_ && outbox_.written() >= pending_mark_ && next_.all_sent())
+    complete(std::move(pending_), {}, pending_size_);
 }
 
 void FrameQueue::abort() {
-  ErrorStatus ignored;
-  socket_.close(ignored);
+  next_.close();
   if (pending_) complete(std::move(pending_), net::error::operation_aborted, 0);
 }
 

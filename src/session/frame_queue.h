@@ -17,11 +17,12 @@
 
 namespace tidegate::session {
 
-/// The layer between Beast's WebSocket stream and the socket (an AsyncStream). Everything that leaves the
-/// connection leaves through the session's outbox, in order: the hub pushes whole data frames there, Beast's
-/// own writes (the handshake, pongs, its Close) become private entries among them. `flush` gathers what is
-/// queued into as few system calls as the kernel takes. A write of Beast's completes, posted, when its bytes
-/// have left the outbox: so a peer that floods with pings is read no faster than it takes the pongs.
+/// The layer between Beast's WebSocket stream and the socket, or TLS above it (an AsyncStream). Everything
+/// that leaves the connection leaves through the session's outbox, in order: the hub pushes whole data frames
+/// there, Beast's own writes (the handshake, pongs, its Close) become private entries among them. `flush`
+/// gathers what is queued into as few system calls as the kernel takes. A write of Beast's completes, posted,
+/// when its bytes have left the outbox: so a peer that floods with pings is read no faster than it takes the
+/// pongs.
 ///
 /// The first Close that is queued, by Beast or by `close`, is the last thing that is sent: what the hub
 /// pushes behind it stays in the outbox and goes with it.
@@ -30,7 +31,7 @@ namespace tidegate::session {
 class FrameQueue {
  public:
   using executor_type = Executor;
-  using next_layer_type = Socket;
+  using next_layer_type = Stream;
 
   enum class Flushed : std::uint8_t {
     all,      ///< nothing is left that may be sent
@@ -40,15 +41,15 @@ class FrameQueue {
 
   /// `ahead` was read from the socket with the opening request and comes first. `on_pushed` is called when
   /// Beast has queued something: time to flush.
-  FrameQueue(Socket socket, hub::Outbox& outbox, Probe& probe, std::string ahead,
+  FrameQueue(Stream stream, hub::Outbox& outbox, Probe& probe, std::string ahead,
              std::function<void()> on_pushed);
   ~FrameQueue();
   FrameQueue(const FrameQueue&) = delete;
   FrameQueue& operator=(const FrameQueue&) = delete;
 
-  executor_type get_executor() { return socket_.get_executor(); }
-  next_layer_type& next_layer() { return socket_; }
-  const next_layer_type& next_layer() const { return socket_; }
+  executor_type get_executor() { return next_.get_executor(); }
+  next_layer_type& next_layer() { return next_; }
+  const next_layer_type& next_layer() const { return next_; }
 
   /// From now on Beast writes frames. (Before, the `H` of `HTTP/1.1` would look like a Close.)
   void opened() { opened_ = true; }
@@ -59,8 +60,10 @@ class FrameQueue {
   void push_close(std::uint16_t code);
   /// A Close is queued or sent; which, and whether all before it and itself has been written.
   [[nodiscard]] std::optional<std::uint16_t> close_code() const { return close_code_; }
-  [[nodiscard]] bool close_written() const { return close_code_ && outbox_.written() >= close_mark_; }
-  [[nodiscard]] bool has_unwritten() const { return outbox_.written() < end(); }
+  [[nodiscard]] bool close_written() const {
+    return close_code_ && outbox_.written() >= close_mark_ && next_.all_sent();
+  }
+  [[nodiscard]] bool has_unwritten() const { return outbox_.written() < end() || !next_.all_sent(); }
   [[nodiscard]] std::uint64_t written() const { return outbox_.written(); }
   [[nodiscard]] std::uint64_t pushed() const { return outbox_.pushed(); }
   /// Closes the socket; what Beast waits for is completed with an error.
@@ -99,7 +102,7 @@ class FrameQueue {
   template <class MutableBuffers, class Handler>
   void read(const MutableBuffers& into, Handler handler) {
     if (ahead_.empty()) {
-      socket_.async_read_some(into, std::move(handler));
+      next_.async_read_some(into, std::move(handler));
       return;
     }
     const auto size = net::buffer_copy(into, net::buffer(ahead_.data(), ahead_.size()));
@@ -113,7 +116,7 @@ class FrameQueue {
   /// What may be sent, as a running total.
   [[nodiscard]] std::uint64_t end() const { return close_code_ ? close_mark_ : outbox_.pushed(); }
 
-  Socket socket_;
+  Stream next_;
   hub::Outbox& outbox_;
   Probe& probe_;
   std::string ahead_;

@@ -18,7 +18,7 @@ class FrameQueueTest : public ::testing::Test {
     Socket socket(io);
     socket.assign(net::ip::tcp::v4(), ends[0]);
     other = ends[1];
-    queue.emplace(std::move(socket), outbox, probe, "ahead", [this] { ++pushed; });
+    queue.emplace(Stream(std::move(socket)), outbox, probe, "ahead", [this] { ++pushed; });
   }
   ~FrameQueueTest() override { ::close(other); }
 

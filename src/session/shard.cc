@@ -177,9 +177,15 @@ void Shard::accepted(ErrorStatus error, Socket socket) {
     ErrorStatus ignored;
     socket.set_option(net::ip::tcp::no_delay(true), ignored);
     const auto number = next_number();
-    connections_.emplace(number, serve_http(*this, number, std::move(socket)));
+    connections_.emplace(number, serve_http(*this, number, stream_over(std::move(socket))));
   }
   accept();
+}
+
+Stream Shard::stream_over(Socket socket) const {
+  const auto& credentials = context_.parts.credentials;
+  if (!credentials) return Stream(std::move(socket));
+  return Stream(std::move(socket), credentials->accept(context_.parts.memory));
 }
 
 void Shard::finished(std::uint64_t number) {

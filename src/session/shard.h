@@ -68,6 +68,7 @@ class Shard {
   void run();
   void accept();
   void accepted(ErrorStatus error, Socket socket);
+  [[nodiscard]] Stream stream_over(Socket socket) const;
   void take_events();
   void turn();
   void sweep();

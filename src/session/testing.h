@@ -22,6 +22,8 @@
 #include "client/client.h"
 #include "protocol/frames.h"
 #include "session/edge.h"
+#include "transport/testing.h"
+#include "transport/trust.h"
 
 /// For this module's tests: a real edge on loopback, a feed that a test plays, clients and bare sockets.
 namespace tidegate::session::testing {
@@ -101,10 +103,19 @@ class Listener {
   std::unique_ptr<client::Client> client_;  // last: its handlers use the others
 };
 
-/// A bare TCP socket, for what a well-behaved client does not do.
+/// Where an edge listens, and whom to trust where it speaks TLS.
+struct Place {
+  Place(std::uint16_t given, const transport::Trust* tls = nullptr)  // NOLINT(google-explicit-constructor)
+      : port(given), trust(tls) {}
+  std::uint16_t port;
+  const transport::Trust* trust;
+};
+
+/// A bare TCP socket, or TLS over one, for what a well-behaved client does not do. One thread may send while
+/// another reads.
 class RawPeer {
  public:
-  explicit RawPeer(std::uint16_t port, int receive_buffer = 0);
+  explicit RawPeer(Place place, int receive_buffer = 0);
   ~RawPeer() { ::close(socket_); }
   RawPeer(const RawPeer&) = delete;
   RawPeer& operator=(const RawPeer&) = delete;
@@ -131,8 +142,13 @@ class RawPeer {
 
  private:
   bool fill();
+  void shake_hands();
+  void wait(short events) const;
+  void send_plain(std::string_view bytes) const;
   std::string take(std::size_t size);
   int socket_;
+  std::mutex mutex_;                             // of the channel
+  std::unique_ptr<transport::Channel> channel_;  // null: plain
   std::string read_;
 };
 
@@ -141,6 +157,9 @@ class EdgeTest : public ::testing::Test {
  protected:
   EdgeTest();
   void start();
+  /// To be called before `start`: clients must speak TLS.
+  void speak_tls();
+  [[nodiscard]] Place place() const { return {edge->port(), trust ? &*trust : nullptr}; }
   /// One table, `orders`, of `id` and `status`.
   void set_catalogue();
   client::Settings settings(std::vector<std::string> subprotocols = {}) const;
@@ -159,6 +178,10 @@ class EdgeTest : public ::testing::Test {
   hub::Options hub;
   auth::Options auth;  ///< its keys make the ring that tokens are verified with
   policy::Options policy;
+  std::optional<transport::testing::Certificate> certificate;
+  std::shared_ptr<transport::Credentials> credentials;
+  std::optional<transport::Trust> trust;
+  std::shared_ptr<Budget> memory;  ///< null: nobody counts
   PlayedFeed feed;
   std::optional<Edge> edge;
   client::Loop loop;

@@ -146,19 +146,50 @@ void Listener::wait_received(std::size_t count) {
   EXPECT_TRUE(wait([&] { return received_ >= count; })) << received() << " of " << count;
 }
 
-RawPeer::RawPeer(std::uint16_t port, int receive_buffer)
+RawPeer::RawPeer(Place place, int receive_buffer)
     : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
   if (receive_buffer > 0)
     ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
   sockaddr_in address{};
   address.sin_family = AF_INET;
-  address.sin_port = htons(port);
+  address.sin_port = htons(place.port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   EXPECT_EQ(::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0)
       << std::strerror(errno);
+  if (!place.trust) return;
+  channel_ = place.trust->connect("127.0.0.1");
+  shake_hands();
+}
+
+void RawPeer::wait(short events) const {
+  pollfd waiting{socket_, events, 0};
+  EXPECT_GT(::poll(&waiting, 1, static_cast<int>(std::chrono::milliseconds(kPatience).count())), 0);
+}
+
+void RawPeer::shake_hands() {
+  for (;;) {
+    const auto step = channel_->shake_hands(socket_);
+    if (step == transport::Channel::Step::done) return;
+    ASSERT_EQ(step, transport::Channel::Step::wants_more) << channel_->trouble();
+    wait(POLLIN);
+  }
 }
 
 void RawPeer::send(std::string_view bytes) {
+  if (!channel_) return send_plain(bytes);
+  while (!bytes.empty()) {
+    std::unique_lock lock(mutex_);
+    const iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
+    const bool room = channel_->send_rest(socket_);
+    const auto taken = room ? channel_->encrypt(socket_, &piece, 1) : 0;
+    if (channel_->broken()) return;
+    bytes.remove_prefix(taken);
+    lock.unlock();
+    if (!room) wait(POLLOUT);
+  }
+}
+
+void RawPeer::send_plain(std::string_view bytes) const {
   while (!bytes.empty()) {
     const auto sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (sent <= 0) return;  // the other side may close in the middle of what it refuses
@@ -194,6 +225,18 @@ bool RawPeer::fill() {
     return false;
   }
   char bytes[65536];
+  if (channel_) {
+    // What OpenSSL has decrypted already does not make the socket readable: read until it wants more.
+    using Step = transport::Channel::Step;
+    const std::lock_guard lock(mutex_);
+    const auto before = read_.size();
+    transport::Channel::Read got;
+    do {
+      got = channel_->read(socket_, bytes, sizeof bytes);
+      read_.append(bytes, got.size);
+    } while (got.step == Step::done);
+    return got.step == Step::wants_more || read_.size() > before;
+  }
   const auto size = ::recv(socket_, bytes, sizeof bytes, 0);
   if (size > 0) read_.append(bytes, static_cast<std::size_t>(size));
   return size > 0;
@@ -259,10 +302,23 @@ void EdgeTest::start() {
   auto ring = auth::KeyRing::open(auth, {}, {}, clock, metrics);
   ASSERT_TRUE(ring.ok()) << ring.error().message;
   parts.keys = std::move(*ring);
+  parts.credentials = credentials;
+  parts.memory = memory;
   edge.emplace(std::move(parts), options, hub, auth, policy);
   feed.set_ports(edge->ports());
   const auto started = edge->start();
   ASSERT_TRUE(started.ok()) << started.error().message;
+}
+
+void EdgeTest::speak_tls() {
+  certificate.emplace();
+  const auto quiet = [](const std::string&) {};
+  auto opened = transport::Credentials::open(certificate->files(), {quiet, quiet}, clock, metrics);
+  ASSERT_TRUE(opened.ok()) << opened.error().message;
+  credentials = *opened;
+  auto trusting = transport::Trust::open(certificate->file());
+  ASSERT_TRUE(trusting.ok()) << trusting.error().message;
+  trust = *trusting;
 }
 
 void EdgeTest::set_catalogue() {
@@ -282,6 +338,8 @@ client::Settings EdgeTest::settings(std::vector<std::string> subprotocols) const
   client::Settings settings;
   settings.port = edge->port();
   settings.subprotocols = std::move(subprotocols);
+  settings.tls = trust.has_value();
+  if (settings.tls) settings.ca_file = certificate->file();
   return settings;
 }
 

@@ -28,32 +28,9 @@ namespace http = boost::beast::http;
 namespace websocket = boost::beast::websocket;
 using namespace std::chrono_literals;
 
-/// Beast is done with a WebSocket: say so to the peer, and wait until it has closed, so that what was sent
-/// last is not destroyed by a reset. (The connection's sweep ends it if the peer doesn't.)
 template <class Handler>
-struct Teardown {
-  FrameQueue& queue;
-  Handler handler;
-
-  void operator()(ErrorStatus error) {
-    char scratch[4096];
-    for (int i = 0; i < 16 && !error; ++i) queue.next_layer().read_some(net::buffer(scratch), error);
-    if (!error || error == net::error::would_block) {
-      queue.next_layer().async_wait(net::socket_base::wait_read, std::move(*this));
-      return;
-    }
-    ErrorStatus ignored;
-    queue.next_layer().close(ignored);
-    handler(error == net::error::eof ? ErrorStatus{} : error);
-  }
-};
-template <class Handler>
-void async_teardown(beast::role_type, FrameQueue& queue, Handler&& handler) {
-  ErrorStatus ignored;
-  queue.next_layer().non_blocking(true, ignored);
-  queue.next_layer().shutdown(net::socket_base::shutdown_send, ignored);
-  queue.next_layer().async_wait(net::socket_base::wait_read,
-                                Teardown<std::decay_t<Handler>>{queue, std::forward<Handler>(handler)});
+void async_teardown(beast::role_type role, FrameQueue& queue, Handler&& handler) {
+  async_teardown(role, queue.next_layer(), std::forward<Handler>(handler));
 }
 
 namespace {
@@ -72,7 +49,7 @@ std::uint16_t number_of(protocol::CloseCode code) {
 
 /// Everything that an upgraded socket takes over.
 struct Upgrade {
-  Socket socket;
+  Stream stream;
   std::unique_ptr<Request> request;
   std::string ahead;  ///< read behind the request
   Opening opening;
@@ -125,7 +102,7 @@ WebSocketConnection::WebSocketConnection(Shard& shard, std::uint64_t number, Ses
       number_(number),
       session_(session),
       seat_(std::move(upgrade.seat)),
-      stream_(std::move(upgrade.socket), shard.hub().outbox(session), shard.context().probe,
+      stream_(std::move(upgrade.stream), shard.hub().outbox(session), shard.context().probe,
               std::move(upgrade.ahead), [this] { flush(); }),
       conversation_(shard.context(), shard.context().probe, shard.hub(), shard.catalogue(), session,
                     std::move(upgrade.caller)),
@@ -218,7 +195,7 @@ void WebSocketConnection::flush() {
   if (flushed == FrameQueue::Flushed::failed) return cut(kAbnormal);
   if (flushed == FrameQueue::Flushed::blocked) {
     waiting_ = true;
-    shard_.flush_when_writable(queue().next_layer(), number_);
+    shard_.flush_when_writable(queue().next_layer().next_layer(), number_);
   }
   if (queue().written() == written_) return;
   written_ = queue().written();
@@ -271,10 +248,10 @@ void WebSocketConnection::sweep_goodbye(Steady now) {
 
 class HttpConnection final : public Connection {
  public:
-  HttpConnection(Shard& shard, std::uint64_t number, Socket socket)
+  HttpConnection(Shard& shard, std::uint64_t number, Stream stream)
       : shard_(shard),
         number_(number),
-        socket_(std::move(socket)),
+        stream_(std::move(stream)),
         deadline_(shard.now() + shard.context().options.handshake_timeout) {}
   void start();
   void flush() override {}
@@ -282,16 +259,14 @@ class HttpConnection final : public Connection {
   void close(std::uint16_t code) override {
     if (waiting_) cut(code);
   }
-  void cut(std::uint16_t) override {
-    ErrorStatus ignored;
-    socket_.close(ignored);
-  }
+  void cut(std::uint16_t) override { stream_.close(); }
   void sweep(Steady now) override {
     if (now >= deadline_) cut(kAbnormal);
   }
 
  private:
   Awaitable<void> serve();
+  Awaitable<bool> shake_hands();
   Awaitable<bool> serve_one(beast::flat_buffer& buffer);
   Awaitable<void> refuse(http::status status, std::string_view why);
   Awaitable<bool> write(Response& response);
@@ -302,7 +277,7 @@ class HttpConnection final : public Connection {
 
   Shard& shard_;
   const std::uint64_t number_;
-  Socket socket_;
+  Stream stream_;
   Steady deadline_;
   bool waiting_ = true;  // for a request
 };
@@ -343,10 +318,24 @@ void HttpConnection::start() {
 }
 
 Awaitable<void> HttpConnection::serve() {
+  const bool secure = co_await shake_hands();
+  if (!secure) co_return;
   beast::flat_buffer buffer;
   while (co_await serve_one(buffer)) {
     deadline_ = shard_.now() + shard_.context().options.idle_timeout;
   }
+}
+
+Awaitable<bool> HttpConnection::shake_hands() {
+  const auto& credentials = shard_.context().parts.credentials;
+  if (!credentials) co_return true;
+  const auto refused = co_await stream_.shake_hands();
+  if (refused) {
+    credentials->refused(*refused);
+    co_return false;
+  }
+  credentials->shook_hands(*stream_.channel());
+  co_return true;
 }
 
 /// Whether the socket goes on speaking HTTP.
@@ -355,7 +344,7 @@ Awaitable<bool> HttpConnection::serve_one(beast::flat_buffer& buffer) {
   parser.header_limit(kHeaderBytesMax);
   parser.body_limit(shard_.context().options.payload_bytes_max);
   waiting_ = true;
-  auto [failed, size] = co_await http::async_read(socket_, buffer, parser, as_values);
+  auto [failed, size] = co_await http::async_read(stream_, buffer, parser, as_values);
   waiting_ = false;
   if (failed && failed.category() != http::make_error_code(http::error::end_of_stream).category())
     co_return false;
@@ -422,7 +411,7 @@ void HttpConnection::upgrade(Request request, Opening opening, Caller caller, Se
   const hub::SessionTraits traits{opening.v1, shard_.context().options.pass_through};
   const auto number = shard_.next_number();
   const auto session = shard_.hub().open(traits);
-  Upgrade taken{std::move(socket_),
+  Upgrade taken{std::move(stream_),
                 std::make_unique<Request>(std::move(request)),
                 std::string(static_cast<const char*>(ahead.data().data()), ahead.size()),
                 std::move(opening),
@@ -453,10 +442,10 @@ Response HttpConnection::answer(const Request& request) const {
 Awaitable<bool> HttpConnection::write(Response& response) {
   if (!response.has_content_length()) response.prepare_payload();
   deadline_ = shard_.now() + shard_.context().options.handshake_timeout;
-  auto [failed, size] = co_await http::async_write(socket_, response, as_values);
+  auto [failed, size] = co_await http::async_write(stream_, response, as_values);
   if (failed) co_return false;
   if (response.keep_alive()) co_return true;
-  socket_.shutdown(net::socket_base::shutdown_send, failed);
+  stream_.finish();
   co_return false;
 }
 
@@ -469,7 +458,7 @@ Awaitable<void> HttpConnection::refuse(http::status status, std::string_view why
   std::array<char, 4096> rest;
   deadline_ = shard_.now() + 2s;
   for (std::size_t total = 0; total < (4 << 20);) {
-    auto [failed, size] = co_await socket_.async_read_some(net::buffer(rest.data(), rest.size()), as_values);
+    auto [failed, size] = co_await stream_.async_read_some(net::buffer(rest.data(), rest.size()), as_values);
     if (failed) break;
     total += size;
   }
@@ -477,8 +466,8 @@ Awaitable<void> HttpConnection::refuse(http::status status, std::string_view why
 
 }  // namespace
 
-std::unique_ptr<Connection> serve_http(Shard& shard, std::uint64_t number, Socket socket) {
-  auto connection = std::make_unique<HttpConnection>(shard, number, std::move(socket));
+std::unique_ptr<Connection> serve_http(Shard& shard, std::uint64_t number, Stream stream) {
+  auto connection = std::make_unique<HttpConnection>(shard, number, std::move(stream));
   connection->start();
   return connection;
 }

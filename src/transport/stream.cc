@@ -1,0 +1,137 @@
+#include "transport/stream.h"
+
+#include <sys/socket.h>
+
+#include <cerrno>
+
+namespace tidegate::transport {
+namespace {
+
+ErrorStatus error_of(Channel::Step step) {
+  if (step == Channel::Step::done) return {};
+  if (step == Channel::Step::ended) return net::error::eof;
+  return net::error::connection_reset;
+}
+
+Stream::Sent send_plainly(int socket, const iovec* pieces, std::size_t count) {
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(pieces);
+  message.msg_iovlen = count;
+  std::size_t wanted = 0;
+  for (std::size_t i = 0; i < count; ++i) wanted += pieces[i].iov_len;
+  ssize_t sent = 0;
+  do {
+    sent = ::sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  if (sent < 0) {
+    const bool full = errno == EAGAIN || errno == EWOULDBLOCK;
+    return {0, full ? Stream::Sent::State::full : Stream::Sent::State::broken};
+  }
+  const auto size = static_cast<std::size_t>(sent);
+  return {size, size < wanted ? Stream::Sent::State::full : Stream::Sent::State::open};
+}
+
+}  // namespace
+
+Stream::Stream(Socket socket, std::unique_ptr<Channel> channel) : socket_(std::move(socket)) {
+  if (channel) secure_ = std::make_unique<Secure>(std::move(channel));
+}
+Stream::Stream(Stream&&) noexcept = default;
+Stream& Stream::operator=(Stream&&) noexcept = default;
+Stream::~Stream() = default;
+
+void Stream::close() {
+  ErrorStatus ignored;
+  socket_.close(ignored);
+}
+
+void Stream::finish() {
+  if (secure_) secure_->channel().say_goodbye(socket_.native_handle());
+  ErrorStatus ignored;
+  socket_.shutdown(net::socket_base::shutdown_send, ignored);
+}
+
+Awaitable<std::optional<Refusal>> Stream::shake_hands() {
+  if (!secure_) co_return std::nullopt;
+  Channel& channel = secure_->channel();
+  for (;;) {
+    const auto step = channel.shake_hands(socket_.native_handle());
+    if (step == Channel::Step::ended || step == Channel::Step::failed) co_return channel.refusal();
+    const bool sent = channel.send_rest(socket_.native_handle());
+    if (channel.broken()) co_return Refusal::gone;
+    if (step == Channel::Step::done && sent) co_return std::nullopt;
+    const auto what = sent ? net::socket_base::wait_read : net::socket_base::wait_write;
+    auto [closed] = co_await socket_.async_wait(what, as_values);
+    if (closed) co_return Refusal::timeout;
+  }
+}
+
+Stream::Sent Stream::send(const iovec* pieces, std::size_t count) {
+  if (secure_) return secure_->send(socket_.native_handle(), pieces, count);
+  return send_plainly(socket_.native_handle(), pieces, count);
+}
+
+Stream::Sent Stream::Secure::send(int socket, const iovec* pieces, std::size_t count) {
+  using State = Sent::State;
+  if (!channel_->send_rest(socket)) return {0, channel_->broken() ? State::broken : State::full};
+  if (count == 0) return {};
+  const std::size_t taken = channel_->encrypt(socket, pieces, count);
+  if (taken == 0) return {0, State::broken};
+  return {taken, channel_->unsent() > 0 ? State::full : State::open};
+}
+
+void Stream::Secure::read(Socket& socket, net::mutable_buffer into, std::unique_ptr<Pending> pending) {
+  if (into.size() == 0) return post(socket, std::move(pending), {}, 0);
+  const auto got = channel_->read(socket.native_handle(), static_cast<char*>(into.data()), into.size());
+  if (got.step != Channel::Step::wants_more) {
+    return post(socket, std::move(pending), error_of(got.step), got.size);
+  }
+  reading_ = std::move(pending);
+  into_ = into;
+  wait_to_read(socket);
+}
+
+void Stream::Secure::wait_to_read(Socket& socket) {
+  socket.async_wait(net::socket_base::wait_read, [this, &socket](ErrorStatus error) {
+    Channel::Read got;
+    if (!error) {
+      got = channel_->read(socket.native_handle(), static_cast<char*>(into_.data()), into_.size());
+      if (got.step == Channel::Step::wants_more) return wait_to_read(socket);
+      error = error_of(got.step);
+    }
+    const auto pending = std::move(reading_);  // whose end may be ours
+    pending->complete(error, got.size);
+  });
+}
+
+void Stream::Secure::write(Socket& socket, const std::vector<iovec>& pieces,
+                           std::unique_ptr<Pending> pending) {
+  bool empty = true;
+  for (const iovec& piece : pieces) empty = empty && piece.iov_len == 0;
+  if (empty) return post(socket, std::move(pending), {}, 0);
+  taken_ = channel_->encrypt(socket.native_handle(), pieces.data(), pieces.size());
+  const bool sent = channel_->send_rest(socket.native_handle());
+  if (channel_->broken()) return post(socket, std::move(pending), net::error::connection_reset, 0);
+  if (sent) return post(socket, std::move(pending), {}, taken_);
+  writing_ = std::move(pending);
+  wait_to_write(socket);
+}
+
+void Stream::Secure::wait_to_write(Socket& socket) {
+  socket.async_wait(net::socket_base::wait_write, [this, &socket](ErrorStatus error) {
+    if (!error && !channel_->send_rest(socket.native_handle())) {
+      if (!channel_->broken()) return wait_to_write(socket);
+      error = net::error::connection_reset;
+    }
+    const auto pending = std::move(writing_);
+    pending->complete(error, error ? 0 : taken_);
+  });
+}
+
+void Stream::Secure::post(Socket& socket, std::unique_ptr<Pending> pending, ErrorStatus error,
+                          std::size_t size) {
+  net::post(socket.get_executor(),
+            [pending = std::move(pending), error, size]() mutable { pending->complete(error, size); });
+}
+
+}  // namespace tidegate::transport
