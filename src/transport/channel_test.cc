@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <string>
 
 #include "transport/credentials.h"
@@ -132,6 +133,14 @@ TEST_F(ChannelTest, ANameThatTheCertificateDoesNotHaveIsRefused) {
   client = trusted->connect("example.com");
   EXPECT_EQ(shake_hands().second, Step::failed);
   EXPECT_EQ(client->refusal(), Refusal::certificate);
+}
+
+TEST_F(ChannelTest, ABadCertificateNeverTakesTheGoodOnesPlace) {
+  trust(certificate.file());
+  std::ofstream(certificate.file()) << "rubbish";
+  credentials->reload();
+  server = credentials->accept(budget);
+  EXPECT_EQ(shake_hands(), std::pair(Step::done, Step::done));
 }
 
 TEST_F(ChannelTest, HttpWithoutTlsIsKnownAsSuchAndToldOnceAMinute) {
