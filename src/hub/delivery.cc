@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <cassert>
+#include <deque>
+#include <span>
 #include <utility>
 
 #include "base/fault_point.h"
 #include "hub/hub_state.h"
+#include "hub/neighbours.h"
 
 namespace tidegate::hub {
 namespace {
@@ -99,39 +102,68 @@ void Hub::State::on(const feed::CaughtUp& event) {
 }
 
 void Hub::State::on(const feed::Deliver& event) {
+  const feed::Deliver* const one = &event;
+  deliver_all({&one, 1});
+}
+
+void Hub::State::deliver(std::span<const feed::Event> events) {
+  std::vector<const feed::Deliver*> delivers;
+  for (const feed::Event& event : events) delivers.push_back(&std::get<feed::Deliver>(event));
+  deliver_all(delivers);
+}
+
+void Hub::State::deliver_all(std::span<const feed::Deliver* const> events) {
   owner_.check();
+  std::deque<HeldReference> held;
+  std::vector<Neighbours> all;
   const Steady now = clock_.steady();
-  probe_.taken_after(now - event.posted);
-  if (unwritten_.size() < kUnwrittenMax) unwritten_.push_back({now, event.commit_time_us});
-  const HeldReference held(event.run.batch);
-  const std::vector<feed::Frame>& frames = event.run.batch->frames;
-  std::span<const std::uint32_t> left(event.run.frames);
+  for (const feed::Deliver* event : events) {
+    probe_.taken_after(now - event->posted);
+    if (unwritten_.size() < kUnwrittenMax) unwritten_.push_back({now, event->commit_time_us});
+    held.emplace_back(event->run.batch);
+    append_neighbours(all, event->run, held.back().get());
+  }
   Tally tally;
-  while (!left.empty()) {
-    const ChannelId channel = frames[left.front()].channel;
-    const auto other = std::find_if(left.begin(), left.end(),
-                                    [&](std::uint32_t index) { return frames[index].channel != channel; });
-    const auto neighbours = left.first(static_cast<std::size_t>(other - left.begin()));
-    left = left.subspan(neighbours.size());
+  for (auto first = all.begin(); first != all.end();) {
+    const ChannelId channel = first->first().channel;
+    const auto last = std::find_if(
+        first, all.end(), [channel](const Neighbours& each) { return each.first().channel != channel; });
+    const std::span<const Neighbours> together(first, last);
+    first = last;
     const auto subscribed = channels_.find(channel);
     if (subscribed == channels_.end()) continue;
     // All of them to one subscription, then to the next: what a session is has to come from memory once, not
     // once a frame.
     for (Subscription* subscription : subscribed->second) {
-      deliver(*subscription, *event.run.batch, neighbours, held.get(), tally);
+      for (const Neighbours& each : together) deliver(*subscription, each, tally);
     }
   }
   count(tally);
 }
 
-void Hub::State::deliver(Subscription& subscription, const feed::FrameBatch& batch,
-                         std::span<const std::uint32_t> frames, Held& held, Tally& tally) {
-  tally.probed += frames.size();
-  for (const std::uint32_t index : frames) {
+void Hub::State::deliver(Subscription& subscription, const Neighbours& neighbours, Tally& tally) {
+  tally.probed += neighbours.size();
+  if (deliver_as_one(subscription, neighbours, tally)) return;
+  for (std::size_t i = 0; i < neighbours.size(); ++i) {
     if (subscription.phase != Phase::live) return;
     if (subscription.session.outbox.bytes() > options_.outbox_bytes_max) return lag(subscription);
-    offer(subscription, batch, batch.frames[index], held, tally);
+    offer(subscription, neighbours.batch(), neighbours.frame(i), neighbours.held(), tally);
   }
+}
+
+/// The same as one after the other, where nothing has to be decided in between. Else false.
+bool Hub::State::deliver_as_one(Subscription& subscription, const Neighbours& neighbours, Tally& tally) {
+  Session& session = subscription.session;
+  const std::string_view bytes = neighbours.as_one(subscription.encoding, session.traits.pass_through);
+  if (bytes.empty() || !subscription.diff_head.empty() || subscription.phase != Phase::live) return false;
+  if (session.outbox.bytes() + bytes.size() > options_.outbox_bytes_max) return false;
+  if (!subscription.place.needs_all(neighbours.first())) return false;
+  session.outbox.push_shared(neighbours.held(), bytes, {Piece::Kind::frame, subscription.id});
+  mark_dirty(session);
+  fault_point("gateway.in_outbox");
+  subscription.place.delivered_all(neighbours.last());
+  tally.delivered += neighbours.size();
+  return true;
 }
 
 void Hub::State::offer(Subscription& subscription, const feed::FrameBatch& batch, const feed::Frame& frame,

@@ -1,5 +1,7 @@
 #include "hub/hub.h"
 
+#include <algorithm>
+
 #include "hub/hub_state.h"
 
 namespace tidegate::hub {
@@ -37,6 +39,15 @@ void Hub::send_error(SessionId session, protocol::ErrorCode code, std::string_vi
 }
 void Hub::on_event(const feed::Event& event) {
   std::visit([this](const auto& one) { state_->on(one); }, event);
+}
+void Hub::on_events(std::span<const feed::Event> events) {
+  const auto delivers = [](const feed::Event& event) { return std::holds_alternative<feed::Deliver>(event); };
+  for (auto first = events.begin(); first != events.end();) {
+    const auto last = std::find_if_not(first, events.end(), delivers);
+    state_->deliver({first, last});
+    first = last;
+    for (; first != events.end() && !delivers(*first); ++first) on_event(*first);
+  }
 }
 void Hub::tick() {
   state_->tick();

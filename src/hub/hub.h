@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -63,6 +64,9 @@ class Hub {
                   std::string_view hash_id = {}, std::optional<std::int64_t> retry_ms = {});
 
   void on_event(const feed::Event& event);
+  /// The same, one after the other; what is delivered in several of them at a stretch goes to each session
+  /// together.
+  void on_events(std::span<const feed::Event> events);
   /// Whatever waits for time: `progress` messages. Every second.
   void tick();
   /// Everybody who was dirty has been flushed: what was delivered until now counts as written.

@@ -16,6 +16,8 @@
 
 namespace tidegate::hub {
 
+class Neighbours;
+
 /// Everything that a hub knows. One shard's thread.
 class Hub::State {
  public:
@@ -41,6 +43,8 @@ class Hub::State {
   void on(const feed::SnapshotReady& event);
   void on(const feed::CaughtUp& event);
   void on(const feed::Deliver& event);
+  /// Deliver events alone, in order.
+  void deliver(std::span<const feed::Event> events);
   void on(const feed::Passed& event);
   void on(const feed::Refused& event);
   void on(const feed::Waiting& event);
@@ -66,8 +70,9 @@ class Hub::State {
   void join_channel(Subscription& subscription, ChannelId channel);
   void leave_channel(Subscription& subscription);
 
-  void deliver(Subscription& subscription, const feed::FrameBatch& batch,
-               std::span<const std::uint32_t> frames, Held& held, Tally& tally);
+  void deliver_all(std::span<const feed::Deliver* const> events);
+  void deliver(Subscription& subscription, const Neighbours& neighbours, Tally& tally);
+  bool deliver_as_one(Subscription& subscription, const Neighbours& neighbours, Tally& tally);
   void offer(Subscription& subscription, const feed::FrameBatch& batch, const feed::Frame& frame, Held& held,
              Tally& tally);
   void push(Subscription& subscription, const feed::FrameBatch& batch, const feed::Frame& frame, Held& held);

@@ -53,6 +53,16 @@ void Place::delivered(const feed::Frame& frame) {
   begun_.push_back({frame.lsn, after_});
 }
 
+bool Place::needs_all(const feed::Frame& first) const {
+  if (filtering_ || first.seq <= seen_) return false;
+  return pass_through_ ? first.lsn >= floor_ : first.lsn > floor_;
+}
+
+void Place::delivered_all(const feed::Frame& last) {
+  seen_ = last.seq;
+  delivered(last);
+}
+
 void Place::whole_at(FeedSeq seq) {
   after_ = seq;
   unfinished_ = false;

@@ -68,6 +68,11 @@ class Place {
   [[nodiscard]] Verdict offer(const feed::Frame& frame);
   /// The frame was put into the outbox. Parts move the floor at the last one only.
   void delivered(const feed::Frame& frame);
+  /// Whether it needs each of some frames, `first` being their first: all whole by themselves, their LSNs
+  /// rising (in pass-through: not falling). If so they may be delivered as one, and `delivered_all` says that
+  /// they were.
+  [[nodiscard]] bool needs_all(const feed::Frame& first) const;
+  void delivered_all(const feed::Frame& last);
   /// Everything up to here was offered.
   void advance(FeedSeq up_to);
   /// This frame, which was delivered, and all after it were taken out of the outbox again.

@@ -8,6 +8,7 @@
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/post.hpp>
 #include <chrono>
+#include <utility>
 
 #include "protocol/errors.h"
 
@@ -53,7 +54,8 @@ feed::ShardPort Shard::port() {
   return {[this](feed::Event event, std::size_t bytes) {
             backlog_.fetch_add(bytes, std::memory_order_relaxed);
             std::lock_guard lock(mutex_);
-            events_.emplace_back(std::move(event), bytes);
+            events_.push_back(std::move(event));
+            event_bytes_ += bytes;
             if (events_.size() == 1) net::post(io_, [this] { take_events(); });
           },
           [this] { return backlog_.load(std::memory_order_relaxed); }};
@@ -210,15 +212,15 @@ void Shard::flush_when_writable(Socket& socket, std::uint64_t number) {
 }
 
 void Shard::take_events() {
-  std::vector<std::pair<feed::Event, std::size_t>> events;
+  std::vector<feed::Event> events;
+  std::size_t bytes = 0;
   {
     std::lock_guard lock(mutex_);
     events.swap(events_);
+    bytes = std::exchange(event_bytes_, 0);
   }
-  for (const auto& [event, bytes] : events) {
-    hub_.on_event(event);
-    backlog_.fetch_sub(bytes, std::memory_order_relaxed);
-  }
+  hub_.on_events(events);
+  backlog_.fetch_sub(bytes, std::memory_order_relaxed);
   turn_soon();
 }
 

@@ -91,9 +91,9 @@ class Shard {
   bool turn_posted_ = false;
   bool draining_ = false;
 
-  std::mutex mutex_;
-  std::vector<std::pair<feed::Event, std::size_t>>
-      events_;  // guarded by mutex_; bounded by who looks at backlog_
+  std::mutex mutex_;                 // guards the next two
+  std::vector<feed::Event> events_;  // bounded by who looks at backlog_
+  std::size_t event_bytes_ = 0;
   std::atomic<std::size_t> backlog_{0};
 
   pthread_t thread_{};
