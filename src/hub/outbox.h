@@ -66,9 +66,9 @@ struct Piece {
   bool begins = true;  ///< a frame's first piece
 };
 
-/// What waits to be written to one socket, in order: whole WebSocket frames (or what Beast writes), some by
-/// reference into shared bytes, some private. One shard's thread. The session gathers from the front and says
-/// what the kernel took. An empty outbox holds no memory.
+/// What waits to be written to one socket, in order: whole WebSocket frames (or the opening's answer), some
+/// by reference into shared bytes, some private. One shard's thread. The session gathers from the front and
+/// says what the kernel took. An empty outbox holds no memory.
 class Outbox {
  public:
   using Kind = Piece::Kind;
@@ -78,7 +78,7 @@ class Outbox {
   Outbox& operator=(const Outbox&) = delete;
   ~Outbox();
 
-  /// Bytes of its own: control messages, Beast's frames, heads.
+  /// Bytes of its own: control messages, control frames, heads.
   void push(std::string bytes, Piece mark = {});
   /// Bytes that `held` keeps alive; a reference is counted until they are written or dropped. What follows in
   /// memory what was pushed last, of the same Held and owner, becomes one entry with it. Of kind `frame`:
@@ -109,8 +109,8 @@ class Outbox {
   static constexpr std::uint64_t kNoBatch = std::numeric_limits<std::uint64_t>::max();
   /// It points into no batch with a lower number, but for batches that no tail holds.
   [[nodiscard]] std::uint64_t oldest_batch() const { return oldest_batch_; }
-  /// Running totals: Beast's write is complete when `written()` has reached what `pushed()` was after it.
-  /// What is dropped counts as written when all before it is.
+  /// Running totals: what was pushed last has been written when `written()` has reached `pushed()`'s value of
+  /// then. What is dropped counts as written when all before it is.
   [[nodiscard]] std::uint64_t pushed() const { return pushed_; }
   [[nodiscard]] std::uint64_t written() const { return written_; }
 

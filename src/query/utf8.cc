@@ -37,6 +37,24 @@ bool storable_text(std::string_view text) {
   return true;
 }
 
+std::optional<std::size_t> whole_characters(std::string_view text) {
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const std::size_t bytes = text[at] == '\0' ? 1 : character_bytes(text, at);
+    if (bytes == 0) break;
+    at += bytes;
+  }
+  if (at == text.size()) return at;
+  // A beginning is one if some continuation completes it; the extreme ones stand for all.
+  const auto begun = text.substr(at, 4);
+  for (const char continuation : {'\x80', '\xbf'}) {
+    std::string completed(begun);
+    completed.resize(4, continuation);
+    if (begun.size() < 4 && character_bytes(completed, 0) > begun.size()) return at;
+  }
+  return std::nullopt;
+}
+
 std::string well_formed(std::string_view text, std::size_t shown) {
   std::string out;
   std::size_t at = 0;

@@ -18,6 +18,8 @@ class Connection {
   virtual ~Connection() = default;
   /// Writes what the outbox holds, as far as the socket takes it.
   virtual void flush() = 0;
+  /// What `Shard::read_when_readable` and `read_soon` promised.
+  virtual void readable() = 0;
   /// What `Shard::flush_when_writable` promised.
   virtual void writable() = 0;
   /// Says goodbye behind what is queued, and ends when the peer has answered.

@@ -1,8 +1,13 @@
 #include "session/opening.h"
 
+#include <fmt/format.h>
+#include <openssl/sha.h>
+
 #include <algorithm>
 #include <array>
 #include <utility>
+
+#include "base/encoding.h"
 
 namespace tidegate::session {
 namespace {
@@ -61,6 +66,24 @@ Opening read_opening(std::string_view offered, std::string_view authorization, s
     opening.token = parameter;
   }
   return opening;
+}
+
+std::optional<std::string> accept_of(std::string_view key) {
+  const auto nonce = base64_decode(key);
+  if (!nonce || nonce->size() != 16) return std::nullopt;
+  const std::string text = std::string(key) + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+  std::array<unsigned char, SHA_DIGEST_LENGTH> digest{};
+  SHA1(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
+  return base64_encode({reinterpret_cast<const char*>(digest.data()), digest.size()});
+}
+
+std::string switching_protocols(std::string_view accept, std::string_view selected) {
+  std::string answer = fmt::format(
+      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      "Sec-WebSocket-Accept: {}\r\n",
+      accept);
+  if (!selected.empty()) answer += fmt::format("Sec-WebSocket-Protocol: {}\r\n", selected);
+  return answer + "\r\n";
 }
 
 std::string_view query_parameter(std::string_view target, std::string_view name) {

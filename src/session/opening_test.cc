@@ -43,6 +43,13 @@ TEST(Opening, AQueryParameterComesAfterTheHeaders) {
   EXPECT_FALSE(read_opening("", "", "").token);
 }
 
+TEST(Opening, TheKeyOfRfc6455IsAnsweredAsItSays) {
+  EXPECT_EQ(accept_of("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+  EXPECT_FALSE(accept_of(""));
+  EXPECT_FALSE(accept_of("dGhlIHNhbXBsZSBub25j"));
+  EXPECT_FALSE(accept_of("not base64 at all!!!!!!!"));
+}
+
 TEST(QueryParameter, IsTheFirstOfItsExactName) {
   EXPECT_EQ(query_parameter("/?token=a.b-_c", "token"), "a.b-_c");
   EXPECT_EQ(query_parameter("/x?a=1&token=b&token=c#token=d", "token"), "b");

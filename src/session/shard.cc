@@ -24,6 +24,7 @@ constexpr std::size_t kSpareSockets = 1'000;
 constexpr std::size_t kStackBytes = 8 << 20;
 /// A turn goes on while snapshots and catch-ups refill what was written, but gives the loop back in between.
 constexpr int kRounds = 4;
+constexpr std::size_t kReadBytes = 64 << 10;
 
 using ReusePort = net::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT>;
 
@@ -46,7 +47,8 @@ Shard::Shard(std::uint16_t index, Context& context, hub::Options hub)
       tick_timer_(io_),
       accept_timer_(io_),
       hub_(index, hub, context.parts.to_feed, context.parts.clock, context.parts.metrics,
-           context.parts.memory) {}
+           context.parts.memory),
+      read_buffer_(kReadBytes) {}
 
 Shard::~Shard() = default;
 
@@ -200,6 +202,24 @@ void Shard::adopt(std::uint64_t number, std::unique_ptr<Connection> connection, 
   context_.sockets.fetch_add(1);
   sessions_.emplace(session, connection.get());
   connections_.emplace(number, std::move(connection));
+}
+
+void Shard::finish_soon(std::uint64_t number) {
+  net::post(io_, [this, number] { finished(number); });
+}
+
+void Shard::read_when_readable(Socket& socket, std::uint64_t number) {
+  socket.async_wait(net::socket_base::wait_read, [this, number](ErrorStatus error) {
+    if (error != net::error::operation_aborted) read(number);
+  });
+}
+
+void Shard::read_soon(std::uint64_t number) {
+  net::post(io_, [this, number] { read(number); });
+}
+
+void Shard::read(std::uint64_t number) {
+  if (const auto found = connections_.find(number); found != connections_.end()) found->second->readable();
 }
 
 void Shard::flush_when_writable(Socket& socket, std::uint64_t number) {

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -53,12 +54,20 @@ class Shard {
   [[nodiscard]] Executor executor() { return io_.get_executor(); }
   [[nodiscard]] Steady now() const { return context_.parts.clock.steady(); }
   [[nodiscard]] bool draining() const { return draining_; }
-  /// The coroutine of a connection has ended.
+  /// A connection has ended: it is destroyed.
   void finished(std::uint64_t number);
+  /// The same from within it: soon.
+  void finish_soon(std::uint64_t number);
   /// A socket that spoke HTTP goes on as a WebSocket: the new connection takes the next number.
   [[nodiscard]] std::uint64_t next_number() { return ++numbers_; }
   void adopt(std::uint64_t number, std::unique_ptr<Connection> connection, SessionId session);
   void forget(SessionId session) { sessions_.erase(session); }
+  /// Calls `readable` on that connection when there is something to read from `socket`, or soon, if it still
+  /// is.
+  void read_when_readable(Socket& socket, std::uint64_t number);
+  void read_soon(std::uint64_t number);
+  /// Where what comes is read into: each connection's until it returns.
+  [[nodiscard]] std::span<char> read_buffer() { return read_buffer_; }
   /// Calls `writable` on that connection when `socket` can be written to, if both still are.
   void flush_when_writable(Socket& socket, std::uint64_t number);
   /// Flushes at the end of this turn of the loop.
@@ -66,6 +75,7 @@ class Shard {
 
  private:
   void run();
+  void read(std::uint64_t number);
   void accept();
   void accepted(ErrorStatus error, Socket socket);
   [[nodiscard]] Stream stream_over(Socket socket) const;
@@ -88,6 +98,7 @@ class Shard {
   std::unordered_map<SessionId, Connection*> sessions_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> connections_;  // they forget their sessions
   std::uint64_t numbers_ = 0;
+  std::vector<char> read_buffer_;
   bool turn_posted_ = false;
   bool draining_ = false;
 

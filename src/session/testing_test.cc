@@ -198,16 +198,15 @@ void RawPeer::send_plain(std::string_view bytes) const {
 }
 
 std::string RawPeer::frame(int opcode, std::string_view payload, bool fin) {
-  std::string bytes(1, static_cast<char>((fin ? 0x80 : 0) | opcode));
-  if (payload.size() < 126) {
-    bytes.push_back(static_cast<char>(0x80 | payload.size()));
-  } else {
-    bytes.push_back(static_cast<char>(0x80 | 127));
-    for (int shift = 56; shift >= 0; shift -= 8)
-      bytes.push_back(static_cast<char>(payload.size() >> shift & 0xff));
-  }
-  // A mask of zeros is a mask.
-  return bytes.append(4, '\0').append(payload);
+  std::string bytes;
+  protocol::append_frame_header(bytes, static_cast<protocol::Opcode>(opcode), payload.size());
+  if (!fin) bytes[0] = static_cast<char>(bytes[0] & 0x7f);
+  bytes[1] = static_cast<char>(bytes[1] | 0x80);
+  const std::string mask = "mask";
+  bytes += mask;
+  for (std::size_t i = 0; i < payload.size(); ++i)
+    bytes.push_back(static_cast<char>(payload[i] ^ mask[i % mask.size()]));
+  return bytes;
 }
 
 std::string RawPeer::upgrade(const std::string& more_headers) {

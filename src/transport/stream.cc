@@ -31,6 +31,18 @@ Stream::Sent send_plainly(int socket, const iovec* pieces, std::size_t count) {
   return {size, size < wanted ? Stream::Sent::State::full : Stream::Sent::State::open};
 }
 
+Stream::Received receive_plainly(int socket, char* into, std::size_t size) {
+  using State = Stream::Received::State;
+  ssize_t got = 0;
+  do {
+    got = ::recv(socket, into, size, MSG_DONTWAIT);
+  } while (got < 0 && errno == EINTR);
+  if (got == 0) return {0, State::ended};
+  if (got < 0) return {0, errno == EAGAIN || errno == EWOULDBLOCK ? State::empty : State::broken};
+  const auto bytes = static_cast<std::size_t>(got);
+  return {bytes, bytes < size ? State::empty : State::open};
+}
+
 }  // namespace
 
 Stream::Stream(Socket socket, std::unique_ptr<Channel> channel) : socket_(std::move(socket)) {
@@ -69,6 +81,15 @@ Awaitable<std::optional<Refusal>> Stream::shake_hands() {
 Stream::Sent Stream::send(const iovec* pieces, std::size_t count) {
   if (secure_) return secure_->send(socket_.native_handle(), pieces, count);
   return send_plainly(socket_.native_handle(), pieces, count);
+}
+
+Stream::Received Stream::receive(char* into, std::size_t size) {
+  using State = Received::State;
+  if (!secure_) return receive_plainly(socket_.native_handle(), into, size);
+  const auto got = secure_->channel().read(socket_.native_handle(), into, size);
+  if (got.step == Channel::Step::done) return {got.size, State::open};
+  if (got.step == Channel::Step::wants_more) return {0, State::empty};
+  return {0, got.step == Channel::Step::ended ? State::ended : State::broken};
 }
 
 Stream::Sent Stream::Secure::send(int socket, const iovec* pieces, std::size_t count) {

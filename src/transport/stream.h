@@ -63,6 +63,17 @@ class Stream {
   };
   /// One system call's worth, without waiting. With no pieces: what TLS still has to send.
   Sent send(const iovec* pieces, std::size_t count);
+  struct Received {
+    std::size_t bytes = 0;
+    enum class State {
+      open,    ///< there may be more
+      empty,   ///< there is no more: go on when the socket is readable
+      ended,   ///< the peer has said, or shown, that nothing follows
+      broken,  ///< nothing can be received any more
+    } state = State::open;
+  };
+  /// What has come, without waiting; bytes only in the first two states.
+  Received receive(char* into, std::size_t size);
   /// Of what `send` took the kernel has everything.
   [[nodiscard]] bool all_sent() const { return !secure_ || secure_->channel().unsent() == 0; }
 
