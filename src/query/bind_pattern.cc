@@ -24,7 +24,9 @@ Status canonicalise_regex(const Operand& operand, Condition& leaf) {
     if (!text) return text.error();
     same = like_of_regex(*text);
     if (!same) {
-      value = fold ? *canonical_regex(value, true, operand.ascii_case) : std::move(*text);
+      if (fold) text = canonical_regex(value, true, operand.ascii_case);
+      if (!text) return text.error();
+      value = std::move(*text);
       leaf.op = Op::match;
       return {};
     }

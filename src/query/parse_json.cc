@@ -114,6 +114,7 @@ std::optional<WrittenOp> read_op(std::string_view written) {
     return true;
   };
   if (take("!~")) {
+    if (!text.empty() && text != "*") return std::nullopt;
     read.negated = true;
     text = text.empty() ? "~" : "~*";
   } else if (take("is ")) {

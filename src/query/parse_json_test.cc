@@ -132,6 +132,8 @@ TEST(ParseJsonTest, the_field_at_fault_is_named) {
       {R"({"where":[{"column":"a"}]})", "query.where[0].op: must be a string"},
       {R"({"where":[{"column":"a","op":"similar to","value":"x"}]})",
        "query.where[0].op: \"similar to\" is not an operator"},
+      {R"({"where":[{"column":"a","op":"!~x","value":"x"}]})",
+       "query.where[0].op: \"!~x\" is not an operator"},
       {R"({"where":[{"column":"a","op":"not =","value":"x","other":"b"}]})",
        "query.where[0]: `not =` takes no `value`"},
       {R"({"where":[{"column":"a","op":"="}]})", "query.where[0]: `=` needs `value`"},

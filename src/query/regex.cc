@@ -34,7 +34,10 @@ Result<std::string> canonical_regex(std::string_view pattern, bool fold, bool as
   auto tree = parse_regex(pattern, ascii_classes);
   if (!tree) return tree.error();
   if (fold) ignore_case(*tree);
-  return regex_text(*tree);
+  std::string text = regex_text(*tree);
+  // Folded it may be larger than what may be read; whoever gets it reads it again.
+  if (auto again = parse_regex(text, ascii_classes); !again) return again.error();
+  return text;
 }
 
 std::string prefix_of_regex(std::string_view canonical) {

@@ -35,6 +35,12 @@ TEST(RegexTest, one_meaning_has_one_spelling) {
   EXPECT_EQ(spelled("(a|b)c(|d)"), "(?:a|b)c(?:|d)");
 }
 
+TEST(RegexTest, what_is_too_large_once_its_letters_are_alike_is_refused) {
+  const std::string letters(150, 'd');
+  EXPECT_EQ(spelled(letters), letters);
+  EXPECT_NE(spelled(letters, true).find("more than 200 characters and ranges"), std::string::npos);
+}
+
 TEST(RegexTest, a_spelling_is_spelled_as_it_is) {
   for (const std::string pattern : {"(a|b){2,3}c", "((a)|(b|c))+", "^([a-z0-9]+-?)*$", "[^\\^\\-\\\\]|\\$",
                                     "(a*)*", "(?:){3}", "a||b", "(^|x)a", "[\u00e9-\u65e5]{0}"}) {
