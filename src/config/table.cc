@@ -379,6 +379,11 @@ Section queries() {
              {0, kTerabyte}, [](auto& s) -> auto& { return s.feed.replay_bytes_max; }),
        bytes("history-bytes-max", kServe, "What was read of the log's past and is not delivered yet.",
              {0, kTerabyte}, [](auto& s) -> auto& { return s.feed.history_bytes_max; }),
+       bytes("latest-bytes-max", kGateway,
+             "For clients that want the last states alone: what is put together of what a lagging one "
+             "missed, at "
+             "once.",
+             {65'536, 1 << 30}, [](auto& s) -> auto& { return s.feed.latest_bytes_max; }),
        number("snapshot-threads", kGateway, "Snapshots taken at the same time.", {1, 64},
               [](auto& s) -> auto& { return s.feed.snapshot_threads; }),
        bytes("snapshot-bytes-max", kGateway, "A query whose rows are larger is refused.", {65'536, kTerabyte},

@@ -127,9 +127,10 @@ struct Subscription {
   // Managed: the log is being read again for it.
   std::optional<std::uint64_t> rereading;    ///< the question's number
   std::optional<protocol::Cursor> resuming;  ///< a pending one's
-  FeedSeq reread_after;                      ///< of one that lags, as are the next two: what it asked for
+  FeedSeq reread_after;                      ///< of one that lags, as are the next three: what it asked for
   FeedSeq reread_whole;
   Lsn reread_floor;
+  std::optional<Lsn> reread_above;
   std::size_t reread_bytes = 0;  ///< since it was live
 
   /// It has its snapshot and has not joined the live stream yet: what it lacks stays in the tail.

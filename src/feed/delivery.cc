@@ -36,10 +36,13 @@ Wanted only(Encoding encoding) {
 /// lacks the subscription's encoding.
 class Delivery::Gathering {
  public:
-  Gathering(Encoding encoding, std::size_t bytes_max) : encoding_(encoding), bytes_max_(bytes_max) {}
+  Gathering(Encoding encoding, std::size_t bytes_max, std::optional<Lsn> latest_above)
+      : encoding_(encoding), bytes_max_(bytes_max), latest_above_(latest_above) {}
 
   [[nodiscard]] Encoding encoding() const { return encoding_; }
-  [[nodiscard]] bool full() const { return bytes_ >= bytes_max_; }
+  /// What transactions were put together ends the answer.
+  [[nodiscard]] bool full() const { return bytes_ >= bytes_max_ || conflated_; }
+  [[nodiscard]] std::optional<Lsn> latest_above() const { return latest_above_; }
 
   void take(const std::shared_ptr<const FrameBatch>& batch, std::uint32_t frame) {
     if (runs_.empty() || runs_.back().batch != batch) runs_.push_back({batch, {}});
@@ -56,8 +59,15 @@ class Delivery::Gathering {
     for (std::uint32_t i = 0; i < count; ++i) take(own_, first + i);
   }
 
+  void take_conflated(const std::shared_ptr<const FrameBatch>& batch, FeedSeq up_to, Lsn lsn) {
+    take(batch, 0);
+    up_to_ = up_to;
+    conflated_ = Conflated{*latest_above_, lsn};
+  }
+
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
   [[nodiscard]] FeedSeq up_to() const { return up_to_; }
+  [[nodiscard]] const std::optional<Conflated>& conflated() const { return conflated_; }
   std::vector<FrameRun> runs(const Tail& tail) && {
     if (own_) tail.charge(*own_);
     return std::move(runs_);
@@ -66,6 +76,8 @@ class Delivery::Gathering {
  private:
   const Encoding encoding_;
   const std::size_t bytes_max_;
+  const std::optional<Lsn> latest_above_;
+  std::optional<Conflated> conflated_;
   std::vector<FrameRun> runs_;
   std::shared_ptr<FrameBatch> own_;
   std::size_t bytes_ = 0;
@@ -132,7 +144,7 @@ void Delivery::post_evicted() {
   if (const auto up_to = tail_.take_evicted()) post_to_all(Evicted{*up_to});
 }
 
-Delivery::FrameAt Delivery::of_tail(const Channel& channel) const {
+FrameAt Delivery::of_tail(const Channel& channel) const {
   return [this, &channel](std::size_t index) -> HeldFrame {
     const TailEntry& entry = channel.entries[index];
     return {tail_.batch(entry), entry.frame};
@@ -150,7 +162,7 @@ std::optional<TextTails> Delivery::text_of(const Channel& channel, const FrameAt
   std::string whole;
   for (std::uint32_t part = 0; part < frame.part; ++part) {
     const HeldFrame held = at(before - frame.part + part);
-    const Frame& piece = held.batch->frames[held.frame];
+    const Frame& piece = held.frame();
     if (piece.part != part || piece.lsn != frame.lsn) return std::nullopt;
     whole += payload_of(*held.batch, piece);
   }
@@ -160,14 +172,14 @@ std::optional<TextTails> Delivery::text_of(const Channel& channel, const FrameAt
 
 bool Delivery::gather(Gathering& gathering, const Channel& channel, const FrameAt& at, std::size_t index) {
   const HeldFrame held = at(index);
-  const Frame& frame = held.batch->frames[held.frame];
+  const Frame& frame = held.frame();
   const bool text = gathering.encoding() == Encoding::json;
   const bool further = frame.slices[index_of(Encoding::raw)].size == 0;  // a further text, for `json` alone
   const bool nothing_to_say = text ? !frame.last || !channel.query : further;
   const bool piece = channel.query && !further && (frame.part != 0 || !frame.last);
   if (piece && !protocol::takes_parts(gathering.encoding())) return false;
   if (frame.slices[index_of(gathering.encoding())].size > 0 || nothing_to_say) {
-    gathering.take(held.batch, held.frame);
+    gathering.take(held.batch, held.index);
     return true;
   }
   const std::string_view payload = payload_of(*held.batch, frame);
@@ -192,6 +204,11 @@ bool Delivery::gather_history(Gathering& gathering, Subscription& subscription, 
                                      [](FeedSeq seq, const Frame& frame) { return seq < frame.seq; });
   auto index = static_cast<std::size_t>(next - frames.begin());
   for (; index < frames.size() && !gathering.full(); ++index) {
+    if (gather_latest(gathering, *subscription.channel, frame_at, index, frames.size(), false)) {
+      at = gathering.up_to();
+      if (at >= frames.back().seq) index = frames.size();
+      break;
+    }
     if (!gather(gathering, *subscription.channel, frame_at, index)) return false;
     at = frames[index].seq;
   }
@@ -201,26 +218,81 @@ bool Delivery::gather_history(Gathering& gathering, Subscription& subscription, 
   return true;
 }
 
-bool Delivery::catch_up(Subscription& subscription, FeedSeq after) {
+/// What lies in the tail behind `answer.up_to`, which moves along.
+bool Delivery::gather_tail(Gathering& gathering, const Channel& channel, CaughtUp& answer) {
+  const FrameAt at = of_tail(channel);
+  const std::size_t end = channel.entries.size();
+  std::size_t index = Tail::first_after(channel, answer.up_to);
+  for (; index < end && !gathering.full(); ++index) {
+    if (gather_latest(gathering, channel, at, index, end, true)) {
+      index = Tail::first_after(channel, gathering.up_to());
+      break;
+    }
+    if (!gather(gathering, channel, at, index)) return false;
+  }
+  answer.live = index == end;
+  answer.up_to = answer.live ? now(channel) : std::max(answer.up_to, gathering.up_to());
+  return true;
+}
+
+/// Puts together the transactions that begin here. False where they are given as they are: the client does
+/// not want it, the first may be contained in what it holds, or was begun already, or there is no second.
+bool Delivery::gather_latest(Gathering& gathering, const Channel& channel, const FrameAt& at,
+                             std::size_t index, std::size_t end, bool in_tail) {
+  if (!gathering.latest_above() || !begins_transaction(at, index)) return false;
+  const Frame first = at(index).frame();
+  if (first.lsn <= *gathering.latest_above()) return false;
+  if (in_tail && gather_shared(gathering, channel, first.seq)) return true;
+  const auto stretch = conflate(at, index, end, options_.latest_bytes_max);
+  if (!stretch) return false;
+  const Frame& last = stretch->last;
+  const auto batch = std::make_shared<FrameBatch>();
+  const protocol::Cursor cursor{channel.epoch,  channel.hash, channel.activation.value_or(Activation()),
+                                last.partition, last.offset,  last.lsn,
+                                std::nullopt};
+  encode_whole(*batch, last, gathering.encoding(), stretch->diff, cursor);
+  batch->frames[0].seq = first.seq;
+  batch->frames[0].lsn = first.lsn;
+  tail_.charge(*batch);
+  probe_.conflated(stretch->transactions);
+  conflated_bytes_ += stretch->bytes;
+  if (in_tail) {
+    shared_.push_back({channel.id, gathering.encoding(), first.seq, last.seq, last.lsn, batch});
+    if (shared_.size() > kSharedMax) shared_.pop_front();
+  }
+  gathering.take_conflated(batch, last.seq, last.lsn);
+  return true;
+}
+
+/// Somebody else began at the same place, and its socket has not taken all of it yet.
+bool Delivery::gather_shared(Gathering& gathering, const Channel& channel, FeedSeq first) {
+  const auto found = std::find_if(shared_.begin(), shared_.end(), [&](const Shared& each) {
+    return each.channel == channel.id && each.encoding == gathering.encoding() && each.first == first;
+  });
+  const auto batch = found == shared_.end() ? nullptr : found->batch.lock();
+  if (batch) {
+    gathering.take_conflated(batch, found->up_to, found->lsn);
+  } else if (found != shared_.end()) {
+    shared_.erase(found);
+  }
+  return batch != nullptr;
+}
+
+bool Delivery::catch_up(Subscription& subscription, FeedSeq after, std::optional<Lsn> latest_above) {
   const Channel& channel = *subscription.channel;
   CaughtUp answer{.subscription = subscription.id, .after = after, .up_to = after};
   // Its place went back below it (rule 26).
   if (subscription.history && after < subscription.history_since) subscription.history.reset();
-  Gathering gathering(subscription.encoding, options_.catch_up_bytes);
+  Gathering gathering(subscription.encoding, options_.catch_up_bytes, latest_above);
   if (subscription.history && !gather_history(gathering, subscription, answer.up_to)) return false;
-  if (!subscription.history && answer.up_to >= channel.complete_since) {
-    std::size_t index = Tail::first_after(channel, answer.up_to);
-    const FrameAt at = of_tail(channel);
-    for (; index < channel.entries.size() && !gathering.full(); ++index) {
-      if (!gather(gathering, channel, at, index)) return false;
-    }
-    answer.live = index == channel.entries.size();
-    answer.up_to = answer.live ? now(channel) : std::max(answer.up_to, gathering.up_to());
+  if (!subscription.history && !gathering.conflated() && answer.up_to >= channel.complete_since) {
+    if (!gather_tail(gathering, channel, answer)) return false;
   } else if (answer.up_to == after) {
     return false;
   }
   if (answer.live) subscription.reread_bytes = 0;
   const std::size_t bytes = gathering.bytes();
+  answer.conflated = gathering.conflated();
   answer.runs = std::move(gathering).runs(tail_);
   if (answer.live) {
     subscription.pin = {};

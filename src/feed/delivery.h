@@ -2,13 +2,15 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
+#include <deque>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <vector>
 
 #include "base/clock.h"
 #include "feed/channels.h"
+#include "feed/conflation.h"
 #include "feed/encoder.h"
 #include "feed/numbering.h"
 #include "feed/options.h"
@@ -40,8 +42,11 @@ class Delivery {
   void post_evicted();
 
   /// Posts the next part of what came after `after`. False where the tail has lost it (or it can't be shown
-  /// as text).
-  [[nodiscard]] bool catch_up(Subscription& subscription, FeedSeq after);
+  /// as text). `latest_above`: CatchUpCommand's.
+  [[nodiscard]] bool catch_up(Subscription& subscription, FeedSeq after,
+                              std::optional<Lsn> latest_above = {});
+  /// Read so far to put transactions together.
+  [[nodiscard]] std::size_t conflated_bytes() const { return conflated_bytes_; }
 
   void post(SubscriptionId subscription, Event event);
   void post_to_all(const Event& event);
@@ -56,19 +61,26 @@ class Delivery {
     std::vector<std::uint32_t> frames;
     std::size_t bytes = 0;
   };
-  /// A frame, and what holds it.
-  struct HeldFrame {
-    std::shared_ptr<const FrameBatch> batch;
-    std::uint32_t frame = 0;
+  /// What was put together out of a tail lately, for others who lag from the same place.
+  struct Shared {
+    ChannelId channel;
+    protocol::Encoding encoding;
+    FeedSeq first;
+    FeedSeq up_to;
+    Lsn lsn;
+    std::weak_ptr<const FrameBatch> batch;
   };
-  /// A channel's frames by index, in the order of their seqs: its tail's or a history's.
-  using FrameAt = std::function<HeldFrame(std::size_t)>;
+  static constexpr std::size_t kSharedMax = 64;
   [[nodiscard]] FrameAt of_tail(const Channel& channel) const;
   static std::optional<TextTails> text_of(const Channel& channel, const FrameAt& at, std::size_t before,
                                           const Frame& frame, std::string_view payload);
   [[nodiscard]] static bool gather(Gathering& gathering, const Channel& channel, const FrameAt& at,
                                    std::size_t index);
-  [[nodiscard]] static bool gather_history(Gathering& gathering, Subscription& subscription, FeedSeq& at);
+  [[nodiscard]] bool gather_history(Gathering& gathering, Subscription& subscription, FeedSeq& at);
+  [[nodiscard]] bool gather_tail(Gathering& gathering, const Channel& channel, CaughtUp& answer);
+  [[nodiscard]] bool gather_latest(Gathering& gathering, const Channel& channel, const FrameAt& at,
+                                   std::size_t index, std::size_t end, bool in_tail);
+  [[nodiscard]] bool gather_shared(Gathering& gathering, const Channel& channel, FeedSeq first);
 
   std::vector<ShardPort> ports_;
   Tail& tail_;
@@ -79,6 +91,8 @@ class Delivery {
   std::optional<std::int64_t> commit_time_us_;  // of the first diff of the batch being built
   Numbering numbering_;
   std::vector<Pending> pending_;  // one a shard: frames of the batch being built
+  std::deque<Shared> shared_;
+  std::size_t conflated_bytes_ = 0;
 };
 
 }  // namespace tidegate::feed

@@ -65,6 +65,27 @@ std::uint32_t encode(FrameBatch& batch, Frame frame, std::string_view payload, c
   return count + 1;
 }
 
+void encode_whole(FrameBatch& batch, Frame frame, Encoding encoding, const protocol::Diff& diff,
+                  const protocol::Cursor& cursor) {
+  frame.part = 0;
+  frame.last = true;
+  frame.slices = {};
+  slice(frame, encoding) = added(batch, [&](std::string& out) {
+    switch (encoding) {
+      case Encoding::raw:
+      case Encoding::v1:
+        return append_binary(out, frame, protocol::encode_diff(diff), encoding == Encoding::v1);
+      case Encoding::json:
+        out += protocol::diff_tail(diff, 0, diff.changes.size(), cursor, true);
+        return;
+      case Encoding::base64:
+        out += protocol::diff_base64_tail(protocol::encode_diff(diff));
+        return;
+    }
+  });
+  batch.frames.push_back(frame);
+}
+
 std::string_view payload_of(const FrameBatch& batch, const Frame& frame) {
   const Slice raw = frame.slices[static_cast<std::size_t>(Encoding::raw)];
   if (raw.size == 0) return {};

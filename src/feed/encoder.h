@@ -9,6 +9,7 @@
 
 #include "feed/events.h"
 #include "protocol/cursor.h"
+#include "protocol/diff.h"
 
 namespace tidegate::feed {
 
@@ -30,6 +31,10 @@ inline constexpr std::size_t kTextsMax = 1024;
 /// Returns how many frames.
 std::uint32_t encode(FrameBatch& batch, Frame frame, std::string_view payload, const Wanted& wanted,
                      const TextTails* texts);
+
+/// Appends one frame with the whole diff, however large, in this encoding alone.
+void encode_whole(FrameBatch& batch, Frame frame, protocol::Encoding encoding, const protocol::Diff& diff,
+                  const protocol::Cursor& cursor);
 
 /// The log's value, out of the raw slice. Empty for a frame that has none (a further text).
 std::string_view payload_of(const FrameBatch& batch, const Frame& frame);

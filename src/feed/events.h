@@ -87,6 +87,9 @@ struct CatchUpCommand {
   FeedSeq after;
   FeedSeq whole;
   Lsn floor;
+  /// Where the client wants the last states alone: of whole transactions with an LSN above it, all of which
+  /// are to be delivered, several may be put together.
+  std::optional<Lsn> latest_above = std::nullopt;
 };
 using Command = std::variant<SubscribeCommand, UnsubscribeCommand, CatchUpCommand>;
 
@@ -121,6 +124,13 @@ struct SnapshotReady {
   bool overflow = false;
 };
 
+/// Several transactions in one frame, the last of an answer. Its bytes say the last transaction's LSN and
+/// offset; `seq` and `lsn` of the Frame are the first one's, so that who gives it back asks for all of them.
+struct Conflated {
+  Lsn above;  ///< as asked
+  Lsn lsn;    ///< of the last one: everything up to it is held then
+};
+
 /// Part of what a subscription missed, in order. `live`: that was all; from now on Deliver has the rest.
 struct CaughtUp {
   SubscriptionId subscription;
@@ -128,6 +138,7 @@ struct CaughtUp {
   std::vector<FrameRun> runs;
   FeedSeq up_to;  ///< everything of the channel up to here is contained
   bool live = false;
+  std::optional<Conflated> conflated = std::nullopt;
 };
 
 /// New records of channels that have subscribers in this shard.

@@ -244,6 +244,7 @@ Status Feed::State::step(std::chrono::milliseconds wait) {
   handle_results();
   if (auto status = learn(); !status) return status;
   if (Status timely = on_time(); !timely) return timely;
+  if (managed_ && managed_->on_turn()) wait = 0ms;
   if (delivery_.congested()) {
     probe_.reading_paused();
     handle(commands_.wait(std::min(wait, kCongestedWait)));

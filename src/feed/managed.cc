@@ -69,12 +69,8 @@ void Managed::on_command(const UnsubscribeCommand& command) {
 }
 
 void Managed::on_command(const CatchUpCommand& command) {
-  Subscription* subscription = parts_.channels.find(command.subscription);
-  if (subscription == nullptr || subscription->pending || subscription->rereading) return;
-  // It asked before it knew, be it of an earlier log: the snapshot answers it.
-  if (command.whole < subscription->placed) return;
-  if (parts_.delivery.catch_up(*subscription, command.after)) return;
-  reread_lagging(*subscription, command);
+  if (command.latest_above) return put_off_.push_back(command);
+  catch_up(command);
 }
 
 // ---- what the control topic says ----

@@ -57,6 +57,9 @@ class Managed {
   void on_command(const SubscribeCommand& command);
   void on_command(const UnsubscribeCommand& command);
   void on_command(const CatchUpCommand& command);
+  /// Answers some of those whose answer is put together, so that the log's reading is never held up for long.
+  /// Whether some wait still.
+  bool on_turn();
   /// Whatever the control topic says, before the records that were read after it.
   void on_news(const Control::News& news);
   void on_record(const log::Record& record);
@@ -110,7 +113,8 @@ class Managed {
   void begin_anew(Subscription& subscription);
   void refresh_partless(Channel& channel);
 
-  // What the tail has lost and the log may have.
+  // What the tail has, or has lost and the log may have.
+  void catch_up(const CatchUpCommand& command);
   void reread_resume(Subscription& subscription, const protocol::Cursor& cursor);
   void reread_lagging(Subscription& subscription, const CatchUpCommand& command);
   [[nodiscard]] bool reread(Subscription& subscription, Offset offset, Lsn lsn, Lsn record_lsn_max);
@@ -134,6 +138,7 @@ class Managed {
   };
   std::deque<Due> rereads_due_;
   std::uint64_t last_ticket_ = 0;
+  std::deque<CatchUpCommand> put_off_;  // at most one a subscription
   std::optional<Steady> heard_;
   std::string warned_;  // the disk's last complaint, until a snapshot was kept again
 };

@@ -70,6 +70,27 @@ void Managed::hold(Subscription& subscription, const protocol::Cursor& cursor, F
                                                  .partition = channel.partition});
 }
 
+// ---- who lags ----
+
+void Managed::catch_up(const CatchUpCommand& command) {
+  Subscription* subscription = parts_.channels.find(command.subscription);
+  if (subscription == nullptr || subscription->pending || subscription->rereading) return;
+  // It asked before it knew, be it of an earlier log: the snapshot answers it.
+  if (command.whole < subscription->placed) return;
+  if (parts_.delivery.catch_up(*subscription, command.after, command.latest_above)) return;
+  reread_lagging(*subscription, command);
+}
+
+bool Managed::on_turn() {
+  const std::size_t begun = parts_.delivery.conflated_bytes();
+  while (!put_off_.empty() && parts_.delivery.conflated_bytes() - begun < parts_.options.latest_bytes_max) {
+    const CatchUpCommand command = put_off_.front();
+    put_off_.pop_front();
+    catch_up(command);
+  }
+  return !put_off_.empty();
+}
+
 // ---- the log is read again ----
 
 /// The tail begins behind the cursor. While a fence is on, the record at the cursor's place may be of what
@@ -106,6 +127,7 @@ void Managed::reread_lagging(Subscription& subscription, const CatchUpCommand& c
   subscription.reread_after = command.after;
   subscription.reread_whole = command.whole;
   subscription.reread_floor = command.floor;
+  subscription.reread_above = command.latest_above;
 }
 
 bool Managed::reread(Subscription& subscription, Offset offset, Lsn lsn, Lsn record_lsn_max) {
@@ -151,7 +173,10 @@ void Managed::on_reread(RereadResult result) {
   }
   subscription->history_since = subscription->reread_whole;
   const bool skipping = skips(*subscription->history, subscription->reread_whole, subscription->reread_floor);
-  if (skipping || !parts_.delivery.catch_up(*subscription, subscription->reread_after)) {
+  if (!skipping && subscription->reread_above) {
+    put_off_.push_back({subscription->id, subscription->reread_after, subscription->reread_whole,
+                        subscription->reread_floor, subscription->reread_above});
+  } else if (skipping || !parts_.delivery.catch_up(*subscription, subscription->reread_after)) {
     return give_up_lagging(*subscription, Refusal::broken);
   }
   parts_.probe.caught_up_from_log();

@@ -12,6 +12,9 @@ struct Options {
   std::size_t tail_bytes_max = 64 << 20;
   /// One CaughtUp carries at most about this much, so that an outbox has room for it.
   std::size_t catch_up_bytes = 256 << 10;
+  /// Clients that want the last states alone: what one answer to a lagging one puts together at most, and
+  /// what is put together before the log is read on.
+  std::size_t latest_bytes_max = 4 << 20;
   /// Bytes posted to a shard and not yet handled, above which the feed reads no further.
   std::size_t shard_backlog_bytes_max = 64 << 20;
   /// Bytes of one read of the log.

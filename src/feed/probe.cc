@@ -45,6 +45,10 @@ Probe::Probe(metrics::Registry& r)
       asked_(r.counter("tidegate_feed_resumes_total", "Resumes that were asked for.")),
       from_log_(r.counter("tidegate_feed_catch_ups_from_log_total",
                           "Lagging subscriptions whose place the tail had lost, and the log had.")),
+      conflated_frames_(
+          r.counter("tidegate_feed_conflated_frames_total",
+                    "Diffs of several transactions each, for clients that want the last states.")),
+      conflated_(r.counter("tidegate_feed_conflated_transactions_total", "Transactions in these.")),
       rereads_(
           r.counter("tidegate_feed_rereads_total", "Walks over a partition's past, however many share one.")),
       reread_bytes_(r.counter("tidegate_feed_reread_bytes_total", "Bytes read by these walks.")),

@@ -91,6 +91,11 @@ class Probe {
   void resume_asked() { asked_.add(); }
   void resume_held(Held from) { held_[static_cast<std::size_t>(from)]->add(); }
   void resume_refused(Refusal reason) { resumes_refused_[static_cast<std::size_t>(reason)]->add(); }
+  /// So many transactions went out as one.
+  void conflated(std::size_t transactions) {
+    conflated_frames_.add();
+    conflated_.add(transactions);
+  }
   void caught_up_from_log() { from_log_.add(); }
   void lag_refused(Refusal reason) { lags_refused_[static_cast<std::size_t>(reason)]->add(); }
   void reread(std::size_t bytes) {
@@ -123,6 +128,8 @@ class Probe {
   metrics::Counter& raced_;
   metrics::Counter& asked_;
   metrics::Counter& from_log_;
+  metrics::Counter& conflated_frames_;
+  metrics::Counter& conflated_;
   metrics::Counter& rereads_;
   metrics::Counter& reread_bytes_;
   metrics::Gauge& history_bytes_;

@@ -181,9 +181,11 @@ struct Follower {
   bool lagging = false;
   bool live = false;
   int unsolicited = 0;
+  bool latest = false;  ///< wants the last states alone
   bool stalls = false;  ///< does not ask by itself for what comes after its snapshot
   int waiting = 0;
   int chunks = 0;
+  int conflated = 0;
 };
 
 /// A feed on its own thread, with all that surrounds it.
@@ -293,7 +295,10 @@ class Stage {
   void catch_up(Follower& follower) {
     follower.lagging = true;
     follower.live = false;
-    EXPECT_TRUE(feed->post(CatchUpCommand{follower.id, follower.place, follower.whole, follower.floor}));
+    std::optional<Lsn> latest_above;
+    if (follower.latest) latest_above = follower.floor;
+    EXPECT_TRUE(feed->post(
+        CatchUpCommand{follower.id, follower.place, follower.whole, follower.floor, latest_above}));
   }
 
   void handle_one() {
@@ -351,6 +356,15 @@ class Stage {
   std::vector<FrameRun> held;
 
  private:
+  /// The log's value; one that was put together has no raw frame.
+  static std::string value_of(const FrameBatch& batch, const Frame& frame) {
+    const Slice v1 = frame.slices[static_cast<std::size_t>(protocol::Encoding::v1)];
+    if (frame.slices[static_cast<std::size_t>(protocol::Encoding::raw)].size > 0 || v1.size == 0) {
+      return std::string(payload_of(batch, frame));
+    }
+    const std::size_t head = static_cast<std::uint8_t>(batch.bytes[v1.offset + 1]) < 126 ? 2 : 4;
+    return batch.bytes.substr(v1.offset, v1.size).substr(head + protocol::kDataHeaderSize);
+  }
   void take(Follower& follower, const FrameRun& run) {
     for (std::uint32_t index : run.frames) {
       const Frame& frame = run.batch->frames[index];
@@ -368,7 +382,7 @@ class Stage {
       const bool whole = managed_ && follower.encoding != protocol::Encoding::json;
       follower.got.push_back({frame.lsn,
                               whole || follower.encoding == protocol::Encoding::raw
-                                  ? std::string(payload_of(*run.batch, frame))
+                                  ? value_of(*run.batch, frame)
                                   : run.batch->bytes.substr(slice.offset, slice.size),
                               frame.part});
     }
@@ -404,7 +418,10 @@ class Stage {
     Follower& follower = followers_.at(event.subscription);
     if (!follower.lagging || event.after != follower.place) return;
     ++follower.chunks;
+    if (hold) held.insert(held.end(), event.runs.begin(), event.runs.end());
     for (const FrameRun& run : event.runs) take(follower, run);
+    if (event.conflated) follower.floor = std::max(follower.floor, event.conflated->lsn);
+    follower.conflated += event.conflated.has_value() ? 1 : 0;
     EXPECT_GE(event.up_to, follower.place);
     follower.place = event.up_to;
     follower.live = event.live;

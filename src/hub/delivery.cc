@@ -88,6 +88,10 @@ void Hub::State::on(const feed::CaughtUp& event) {
     return;  // a snapshot came in between: it asks again when that is written
   // Asked before its place went back.
   if (event.after != subscription->place.offered()) return proceed(session);
+  // Asked of another snapshot's place: what was put together may hold what this one contains.
+  if (event.conflated && event.conflated->above < subscription->place.delivers_above()) {
+    return proceed(session);
+  }
   Tally tally;
   for (const feed::FrameRun& run : event.runs) {
     const HeldReference held(run.batch);
@@ -96,6 +100,7 @@ void Hub::State::on(const feed::CaughtUp& event) {
     }
   }
   count(tally);
+  if (event.conflated) subscription->place.conflated(event.conflated->lsn);
   subscription->place.advance(event.up_to);
   if (event.live) go_live(*subscription);
   proceed(session);

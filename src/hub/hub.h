@@ -34,6 +34,7 @@ struct SubscribeRequest {
   std::optional<protocol::Encoding> frames;  ///< absent: raw, or v1
   std::optional<protocol::Cursor> cursor;
   std::optional<Lsn> resume_from;
+  bool latest = false;  ///< managed: while it lags, several transactions may come as one
 };
 
 /// One a shard: subscriptions, fences, outboxes. No I/O and no locks; everything is called on the shard's

@@ -123,6 +123,7 @@ bool Hub::State::follow_existing(Session& session, const SubscribeRequest& reque
   if (session.traits.pass_through || is_text(encoding)) return false;
   for (const auto& [name, other] : session.by_name) {
     if (other->routing_key != request.routing_key || other->encoding != encoding) continue;
+    if (other->latest != request.latest) continue;
     other->names.push_back(request.hash_id);
     session.by_name.emplace(request.hash_id, other);
     send(session, protocol::ack_same_as_message(request.hash_id, other->query, other->names.front()));
@@ -161,6 +162,7 @@ void Hub::State::subscribe(Session& session, SubscribeRequest request) {
   made->routing_key = std::move(request.routing_key);
   made->query = request.query_hash;
   made->encoding = encoding;
+  made->latest = request.latest;
   if (encoding == protocol::Encoding::json) made->diff_head = protocol::message_head("diff", request.hash_id);
   if (encoding == protocol::Encoding::base64)
     made->diff_head = protocol::message_head("diffB64", request.hash_id);
@@ -311,7 +313,8 @@ void Hub::State::ask(Subscription& subscription) {
   subscription.asked = true;
   ++session.asked;
   const Place& place = subscription.place;
-  tell(feed::CatchUpCommand{subscription.id, place.offered(), place.after(), place.floor()});
+  tell(feed::CatchUpCommand{subscription.id, place.offered(), place.after(), place.floor(),
+                            subscription.latest ? std::optional(place.delivers_above()) : std::nullopt});
 }
 
 /// Its question is answered, or will never be.

@@ -92,6 +92,10 @@ void Place::passed(Lsn lsn) {
   if (filtering_ && lsn >= fence_->until) end_filter();
 }
 
+void Place::conflated(Lsn lsn) {
+  floor_ = std::max(floor_, lsn);
+}
+
 void Place::written() {
   if (!filtering_) fence_.reset();
 }

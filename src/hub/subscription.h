@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -79,6 +80,8 @@ class Place {
   void go_back(const feed::Frame& frame);
   /// The live stream has passed this LSN; only for a subscription that is live.
   void passed(Lsn lsn);
+  /// The frame that was delivered last holds all transactions up to this LSN, and `advance` follows.
+  void conflated(Lsn lsn);
   /// Nothing that was delivered can be taken back any more.
   void written();
 
@@ -88,6 +91,8 @@ class Place {
   /// Where whole transactions end, or before that: all up to here is contained.
   [[nodiscard]] FeedSeq after() const { return after_; }
   [[nodiscard]] Lsn floor() const { return floor_; }
+  /// Everything above it is to be delivered.
+  [[nodiscard]] Lsn delivers_above() const { return filtering_ ? std::max(floor_, fence_->until) : floor_; }
   /// Null when the filter is off.
   [[nodiscard]] const Fence* filter() const { return filtering_ ? &*fence_ : nullptr; }
   /// The filter is on, or would be again after going back.
@@ -130,6 +135,7 @@ struct Subscription {
   std::string routing_key;
   QueryHash query;
   protocol::Encoding encoding = protocol::Encoding::raw;
+  bool latest = false;
   ChannelId channel;
   Partition partition;    ///< managed: the channel's
   std::string diff_head;  ///< for text encodings

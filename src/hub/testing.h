@@ -38,8 +38,10 @@ class HubTest : public ::testing::Test {
   }
 
   SubscriptionId subscribe(SessionId session, const std::string& name,
-                           std::optional<protocol::Encoding> frames = {}, const std::string& key = "k") {
+                           std::optional<protocol::Encoding> frames = {}, const std::string& key = "k",
+                           bool latest = false) {
     SubscribeRequest request;
+    request.latest = latest;
     request.hash_id = name;
     request.routing_key = key;
     request.frames = frames;

@@ -84,6 +84,7 @@ class SubscribeReader {
     read_params();
     read_place();
     read_frames();
+    read_deliver();
     if (fault_) return std::move(*fault_);
     return std::move(out_);
   }
@@ -159,6 +160,13 @@ class SubscribeReader {
     } else if (frames != "binary") {
       fail("frames: must be binary, json or base64");
     }
+  }
+
+  void read_deliver() {
+    if (!object_.contains("deliver")) return;
+    const std::string deliver = present(string_member(object_, "deliver"));
+    out_.latest = deliver == "latest";
+    if (!out_.latest && deliver != "all") fail("deliver: must be all or latest");
   }
 
   const Object& object_;

@@ -188,6 +188,8 @@ TEST(Managed, FaultsNameTheFieldAndTheSubscription) {
       {R"("query":{},"params":[])", "params: belong to sql"},
       {R"("query":{},"frames":"xml")", "frames: "},
       {R"("query":{},"frames":1)", "frames: "},
+      {R"("query":{},"deliver":"newest")", "deliver: "},
+      {R"("query":{},"deliver":true)", "deliver: "},
   };
   for (const auto& [rest, message] : faults) {
     expect_invalid(managed(std::string(R"({"op":"subscribe","hashId":"a",)") + rest + "}"),
@@ -227,6 +229,13 @@ TEST(Managed, UnsubscribeAuthAndFrames) {
   EXPECT_EQ(frames("json"), Encoding::json);
   EXPECT_EQ(frames("base64"), Encoding::base64);
   EXPECT_EQ(frames("binary"), std::nullopt);
+  const auto latest = [](std::string_view more) {
+    return subscribed(managed(R"({"op":"subscribe","hashId":"a","query":{})" + std::string(more) + "}"))
+        .latest;
+  };
+  EXPECT_TRUE(latest(R"(,"deliver":"latest")"));
+  EXPECT_FALSE(latest(R"(,"deliver":"all")"));
+  EXPECT_FALSE(latest(""));
 }
 
 TEST(Managed, AMalformedCursorIsNone) {

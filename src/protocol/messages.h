@@ -37,7 +37,8 @@ struct Subscribe {
   std::optional<Cursor> cursor;  ///< absent also where malformed
   std::optional<Lsn> resume_from;
   std::optional<Encoding>
-      frames;  ///< `json` or `base64` if asked for; absent: the connection's binary frames
+      frames;           ///< `json` or `base64` if asked for; absent: the connection's binary frames
+  bool latest = false;  ///< `deliver`: what a lagging client missed may come as each row's last state
 };
 
 struct Unsubscribe {

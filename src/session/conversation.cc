@@ -162,6 +162,7 @@ void Conversation::subscribe_query(protocol::Subscribe& subscribe) {
   request.query = std::move(narrowed->query);
   request.frames = subscribe.frames;
   request.cursor = std::move(subscribe.cursor);
+  request.latest = subscribe.latest;
   hub_.subscribe(session_, std::move(request));
 }
 

@@ -21,11 +21,13 @@ using namespace std::chrono_literals;
 
 constexpr std::string_view kQuery = R"("sql":"select id, n, body from items")";
 
-/// A client whose row 0 counts the transactions: each diff must raise it by one.
+/// A client whose row 0 counts the transactions: each diff must raise it by one or, where it wants the last
+/// states alone, by one or more.
 class Counting {
  public:
-  Counting(client::Loop& loop, int port, const std::string& frames, int receive_buffer = 0)
-      : replica_("q", true) {
+  Counting(client::Loop& loop, int port, const std::string& frames, int receive_buffer = 0,
+           bool latest = false)
+      : latest_(latest), replica_("q", true) {
     client::Settings settings;
     settings.port = static_cast<std::uint16_t>(port);
     settings.subprotocols = {"tidegate.v1"};
@@ -46,8 +48,17 @@ class Counting {
       fault_ += " closed with " + std::to_string(code);
     };
     client_ = std::make_unique<client::Client>(loop, std::move(settings), std::move(handlers));
-    const std::string how = frames.empty() ? "" : R"("frames":")" + frames + R"(",)";
+    std::string how = frames.empty() ? "" : R"("frames":")" + frames + R"(",)";
+    if (latest) how += R"("deliver":"latest",)";
     client_->send_text(R"({"op":"subscribe","hashId":"q",)" + how + std::string(kQuery) + "}");
+  }
+  /// Asks for what came after its cursor, under its name.
+  void resume() {
+    const std::lock_guard lock(mutex_);
+    const std::string cursor = replica_.cursor_json();
+    replica_.resubscribed();
+    client_->send_text(R"({"op":"subscribe","hashId":"q","deliver":"latest","cursor":)" + cursor + "," +
+                       std::string(kQuery) + "}");
   }
 
   client::Client& client() { return *client_; }
@@ -77,7 +88,7 @@ class Counting {
     const std::size_t at = row->second.find(R"("n":)") + 4;
     const int now = std::stoi(row->second.substr(at));
     const bool snapshot = seen.snapshots > snapshots_;
-    if (snapshot ? now < count_ : now != count_ + 1) {
+    if (snapshot ? now < count_ : latest_ ? now <= count_ : now != count_ + 1) {
       fault_ += " " + std::to_string(now) + " after " + std::to_string(count_);
     }
     count_ = now;
@@ -85,6 +96,7 @@ class Counting {
     diffs_ = seen.diffs;
   }
 
+  const bool latest_;
   mutable std::mutex mutex_;
   client::Replica replica_;  // guarded by mutex_, like what follows
   int count_ = -1;
@@ -222,6 +234,58 @@ TEST_F(Lagging, c7_rule_12_who_fell_behind_the_tail_catches_up_from_kafka_s_log_
   EXPECT_EQ(gateway->metric("tidegate_feed_catch_ups_refused_total"), 0);
   EXPECT_EQ(gateway->metric("tidegate_feed_resets_total"), 0);
   EXPECT_EQ(gateway->metric("tidegate_debtors_total"), 0);
+}
+
+TEST_F(Lagging, rule_26_who_wants_the_last_states_gets_fewer_of_them_and_ends_with_the_same_rows) {
+  constexpr int kTransactions = 4'000;
+  broker = std::make_unique<rig::KafkaBroker>();
+  set_up();
+  rig::Tidegate matcher(command("match"));
+  const auto gateway =
+      serve({"--tail-bytes-max", "12MiB", "--replay-bytes-max", "512MiB", "--history-bytes-max", "512MiB"});
+  Counting quick(loop, gateway->port(), "");
+  Counting binary(loop, gateway->port(), "", kSmallBuffer, true);
+  Counting text(loop, gateway->port(), "json", kSmallBuffer, true);
+  ASSERT_TRUE(quick.wait_count(0)) << quick.fault();
+  for (Counting* slow : {&binary, &text}) {
+    ASSERT_TRUE(slow->wait_count(0)) << slow->fault();
+    slow->client().pause_reading();
+  }
+  // Rows that come and go, and change their keys, beside the one that counts, of 8 kB.
+  sql.exec(
+      "create procedure churn(rounds int) language plpgsql as $$ begin for i in 1 .. rounds loop "
+      "update items set n = n + 1, body = repeat(md5(i::text), 250) where id = 0; "
+      "insert into items values (10 + i, i, 'new'); delete from items where id = 10 + i - 2; "
+      "update items set id = id + 1000000 where id = 10 + i - 1 and i % 7 = 0; commit; end loop; end $$");
+  sql.exec("call churn(" + std::to_string(kTransactions) + ")");
+  transactions = kTransactions;
+  ASSERT_TRUE(quick.wait_count(transactions)) << quick.fault() << ": nobody waits for a slow client";
+  for (Counting* slow : {&binary, &text}) {
+    EXPECT_LT(slow->count(), transactions / 2) << "it was to be slow";
+    slow->client().resume_reading();
+    EXPECT_TRUE(slow->wait_count(transactions)) << slow->fault();
+    const client::Replica held = slow->held();
+    EXPECT_EQ(held.counts().contradictions + held.counts().disorders + held.counts().unreadable, 0u);
+    EXPECT_TRUE(held.rows() == quick.held().rows());
+    EXPECT_LT(held.counts().diffs, static_cast<std::uint64_t>(transactions) / 2);
+    EXPECT_EQ(held.counts().snapshots, 1u);
+  }
+  // The cursor is at the last of what was put together.
+  binary.resume();
+  small();
+  EXPECT_TRUE(binary.wait_count(transactions)) << binary.fault();
+  EXPECT_TRUE(binary.held().resumed());
+  EXPECT_EQ(binary.held().counts().snapshots, 1u);
+  EXPECT_EQ(binary.held().counts().contradictions, 0u);
+  ASSERT_TRUE(quick.wait_count(transactions)) << quick.fault();
+  EXPECT_TRUE(binary.held().rows() == quick.held().rows());
+  EXPECT_GE(gateway->metric("tidegate_feed_conflated_frames_total"), 2);
+  EXPECT_GE(gateway->metric("tidegate_feed_conflated_transactions_total"), transactions / 2);
+  EXPECT_EQ(gateway->metric("tidegate_feed_resets_total"), 0);
+  EXPECT_EQ(gateway->metric("tidegate_debtors_total"), 0);
+  std::printf("%d transactions: the slow ones got %lu and %lu diffs\n", transactions,
+              static_cast<unsigned long>(binary.held().counts().diffs),
+              static_cast<unsigned long>(text.held().counts().diffs));
 }
 
 /// In KiB, of /proc/<pid>/status.

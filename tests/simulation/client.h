@@ -25,9 +25,10 @@ using TimelineOf = std::function<std::optional<std::uint32_t>(Epoch)>;
 /// those that the snapshot saw (C1 to C4).
 class Watched {
  public:
-  Watched(std::string name, bool v1, const Asked& asked, const Database& database,
+  Watched(std::string name, bool v1, bool latest, const Asked& asked, const Database& database,
           const TimelineOf& timeline_of)
       : replica(name, v1),
+        latest(latest),
         name_(std::move(name)),
         asked_(&asked),
         database_(&database),
@@ -43,6 +44,7 @@ class Watched {
   [[nodiscard]] const std::string& name() const { return name_; }
 
   client::Replica replica;
+  bool latest;  ///< several transactions may come as one
   bool asked_with_wrong_cursor = false;
   std::uint64_t errors = 0;
   bool over = false;  ///< an error has ended it: to be subscribed again

@@ -100,6 +100,8 @@ Schedule schedule_of(std::uint64_t seed) {
   sizes.linger_ms = static_cast<int>(one_of({1'000, 8'000, 60'000}));
   sizes.reuse_ms = static_cast<int>(one_of({0, 300, 2'000}));
   sizes.gaps = dice.one_in(2);
+  if (seed % 3 == 0) sizes.latest = seed / 3 % 16;  // not of the dice: a seed's steps stay what they were
+  sizes.latest_bytes = seed % 2 == 0 ? 700 : 100'000;
   std::array<int, kKinds> weights{};
   for (std::size_t i = 0; i < weights.size(); ++i) {
     const bool fault = i >= kFirstFault;

@@ -88,6 +88,8 @@ struct Sizes {
   std::size_t tail_bytes = 20'000;
   std::size_t outbox_bytes = 2'000;
   std::size_t catch_up_bytes = 500;
+  std::uint64_t latest = 0;  ///< a bit a client: those that want the last states alone
+  std::size_t latest_bytes = 100'000;
   std::size_t part_bytes = 300;
   std::size_t snapshot_part_bytes = 200;
   std::size_t diff_bytes_max = 1'500;

@@ -41,7 +41,8 @@ World::World(Sizes with, Tally& tally)
   const auto add = [this](Dialect dialect, std::initializer_list<std::size_t> which) {
     std::vector<Watched> watched;
     for (std::size_t one : which) {
-      watched.emplace_back("q" + std::to_string(one), dialect != Dialect::raw, asked[one],
+      const bool latest = (sizes.latest >> clients.size() & 1) != 0;
+      watched.emplace_back("q" + std::to_string(one), dialect != Dialect::raw, latest, asked[one],
                            surroundings.database, timeline_of_);
     }
     clients.push_back(std::make_unique<Client>(dialect, std::move(watched)));

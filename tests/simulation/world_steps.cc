@@ -10,10 +10,10 @@ namespace tidegate::simulation {
 
 using std::chrono::milliseconds;
 
-const std::vector<std::string> kCounted{"tidegate_feed_snapshots_total",
-                                        "tidegate_feed_snapshots_reused_total",
-                                        "tidegate_feed_snapshots_failed_total",
-                                        "tidegate_feed_snapshots_raced_total", "tidegate_feed_resumes_total"};
+const std::vector<std::string> kCounted{
+    "tidegate_feed_snapshots_total",        "tidegate_feed_snapshots_reused_total",
+    "tidegate_feed_snapshots_failed_total", "tidegate_feed_snapshots_raced_total",
+    "tidegate_feed_resumes_total",          "tidegate_feed_conflated_transactions_total"};
 
 // ---- the database ----
 
@@ -144,6 +144,7 @@ bool World::start_gateway(std::size_t which) {
   feed::Options options;
   options.tail_bytes_max = sizes.tail_bytes;
   options.catch_up_bytes = sizes.catch_up_bytes;
+  options.latest_bytes_max = sizes.latest_bytes;
   options.linger = milliseconds(sizes.linger_ms);
   options.snapshot_reuse = milliseconds(sizes.reuse_ms);
   options.snapshot_part_bytes = sizes.snapshot_part_bytes;
