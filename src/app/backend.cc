@@ -23,6 +23,13 @@ bool same_tables(const query::Catalogue& left, const query::Catalogue& right) {
                     [](const auto& x, const auto& y) { return *x == *y; });
 }
 
+/// Without tokens nobody has a tenant, for whom a part would have to be left.
+feed::Options feed_options(const config::Settings& settings) {
+  feed::Options options = settings.feed;
+  if (settings.auth.mode == auth::Options::Mode::none) options.snapshot_tenant_percent = 100;
+  return options;
+}
+
 }  // namespace
 
 // ---- matching ----
@@ -141,7 +148,7 @@ Status Backend::start() {
   feed_ = std::make_unique<feed::Feed>(
       feed::Parts{*log_, registry_.get(), source_.get(), process_.clock, process_.metrics, shards_, memory_,
                   [this](const std::string& message) { process_.logger.warning(message); }},
-      process_.settings.feed);
+      feed_options(process_.settings));
   if (Status started = feed_->start(); !started) return started;
   feed_thread_ = std::thread([this] {
     if (Status ended = feed_->run(); !ended) process_.interrupts.fail(ended.error());

@@ -386,6 +386,13 @@ Section queries() {
              {65'536, 1 << 30}, [](auto& s) -> auto& { return s.feed.latest_bytes_max; }),
        number("snapshot-threads", kGateway, "Snapshots taken at the same time.", {1, 64},
               [](auto& s) -> auto& { return s.feed.snapshot_threads; }),
+       number("snapshot-queue-max", kGateway,
+              "Snapshots that wait for one of these threads; above it a query is refused for now.",
+              {1, 1'000'000}, [](auto& s) -> auto& { return s.feed.snapshot_queue_max; }),
+       number(
+           "snapshot-tenant-percent", kGateway,
+           "What one tenant may have of the threads and of the places to wait; all of it with `--auth none`.",
+           {1, 100}, [](auto& s) -> auto& { return s.feed.snapshot_tenant_percent; }),
        bytes("snapshot-bytes-max", kGateway, "A query whose rows are larger is refused.", {65'536, kTerabyte},
              [](auto& s) -> auto& { return s.feed.snapshot_bytes_max; }),
        duration("snapshot-timeout-ms", kGateway, "A snapshot that is read for longer, in ms, is given up.",

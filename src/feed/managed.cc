@@ -16,6 +16,8 @@ namespace {
 
 constexpr std::int64_t kRetryMs = 1'000;
 constexpr int kRaces = 2;  // a snapshot against the tail: a second loss is the last
+constexpr const char* kShareFull = "too many of this tenant's snapshots wait already";
+constexpr const char* kQueueFull = "too many snapshots wait already";
 constexpr const char* kTooFast = "changes come faster than a snapshot can be taken";
 
 const char* unspooled_text(Unspooled why) {
@@ -195,11 +197,18 @@ void Managed::start_flight(Channel& channel) {
   const Offset offset = next < channel.entries.size() ? Offset(channel.entries[next].offset.value() - 1)
                                                       : partition(channel.partition).read;
   channel.flight = Flight{++last_flight_, after, v, parts_.tail.pin(channel, after)};
-  parts_.pool.start(
+  const auto refused = parts_.pool.start(
       {last_flight_,
        channel.id,
+       channel.key.substr(0, channel.key.find('/')),
        channel.query,
        {channel.epoch, channel.hash, *channel.activation, channel.partition, offset, v, std::nullopt}});
+  parts_.probe.snapshots_waiting(parts_.pool.waiting());
+  if (!refused) return;
+  channel.flight.reset();
+  parts_.probe.snapshot_refused(refused->tenant);
+  refuse_pending(channel, ErrorCode::unavailable, refused->tenant ? kShareFull : kQueueFull,
+                 refused->retry.count());
 }
 
 void Managed::on_snapshot(SnapshotResult result) {
@@ -320,6 +329,7 @@ void Managed::on_time() {
     parts_.channels.remove(*channel);
   }
   on_late_rereads(now);
+  parts_.probe.snapshots_waiting(parts_.pool.waiting());
   const std::vector<ChannelId> waiting(waiting_.begin(), waiting_.end());
   for (ChannelId id : waiting) {
     Channel* channel = parts_.channels.find(id);

@@ -25,7 +25,12 @@ struct Options {
   std::chrono::milliseconds linger{60'000};
   /// Threads that take snapshots, and how large one may be. With 0 there are no threads at all: a
   /// caller that owns time (the simulator) does what waits by Feed::work.
-  int snapshot_threads = 2;
+  int snapshot_threads = 4;
+  /// Snapshots that wait for a thread; above it they are `unavailable`.
+  std::size_t snapshot_queue_max = 65'536;
+  /// Of the threads and of the queue, in percent, what one tenant may have; what all tenants share counts as
+  /// one more. At least one thread and one place.
+  int snapshot_tenant_percent = 50;
   std::size_t snapshot_bytes_max = std::size_t{1} << 30;
   /// Rule 20: what of one spool lies in memory; the rest is in a file without a name in this directory.
   std::size_t spool_memory_bytes = 8 << 20;

@@ -36,6 +36,7 @@ Probe::Probe(metrics::Registry& r)
       tail_bytes_(r.gauge("tidegate_feed_tail_bytes", "Bytes held by the tails.")),
       memory_(
           r.gauge("tidegate_memory_bytes", "Bytes held for clients: batches, spools, copies in outboxes.")),
+      waiting_(r.gauge("tidegate_feed_snapshots_waiting", "Snapshots that wait for a thread.")),
       taken_(r.counter("tidegate_feed_snapshots_total", "Snapshots taken.")),
       reused_(
           r.counter("tidegate_feed_snapshots_reused_total", "Subscriptions served by a recent snapshot.")),
@@ -67,6 +68,11 @@ Probe::Probe(metrics::Registry& r)
       rows_after_(r.histogram("tidegate_feed_rows_after_milliseconds",
                               "From the time when a subscription began to wait to its rows.", kWaits)),
       stages_(r) {
+  for (const bool tenant : {false, true}) {
+    snapshots_refused_[tenant ? 1 : 0] = &r.counter("tidegate_feed_snapshots_refused_total",
+                                                    "Snapshots that were not let wait: too many did already.",
+                                                    {{"share", tenant ? "tenant" : "all"}});
+  }
   for (int i = 0; i < kUnspooled; ++i) {
     unspooled_[i] =
         &r.counter("tidegate_feed_snapshots_unspooled_total",

@@ -85,6 +85,8 @@ class Probe {
   void rows_after(std::chrono::duration<double, std::milli> time) { rows_after_.observe(time.count()); }
   void snapshot_taken() { taken_.add(); }
   void snapshot_reused() { reused_.add(); }
+  void snapshots_waiting(std::size_t count) { waiting_.set(static_cast<std::int64_t>(count)); }
+  void snapshot_refused(bool tenant) { snapshots_refused_[tenant ? 1 : 0]->add(); }
   void snapshot_failed() { failed_.add(); }
   void unspooled(Unspooled reason) { unspooled_[static_cast<std::size_t>(reason)]->add(); }
   void snapshot_raced() { raced_.add(); }
@@ -122,6 +124,7 @@ class Probe {
   metrics::Gauge& channels_;
   metrics::Gauge& tail_bytes_;
   metrics::Gauge& memory_;
+  metrics::Gauge& waiting_;
   metrics::Counter& taken_;
   metrics::Counter& reused_;
   metrics::Counter& failed_;
@@ -143,6 +146,7 @@ class Probe {
   metrics::Histogram& active_after_;
   metrics::Histogram& rows_after_;
   metrics::Stages stages_;
+  std::array<metrics::Counter*, 2> snapshots_refused_{};
   std::array<metrics::Counter*, kUnspooled> unspooled_{};
   std::array<metrics::Counter*, kHelds> held_{};
   std::array<metrics::Counter*, kRefusals> resumes_refused_{};

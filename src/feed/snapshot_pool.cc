@@ -103,7 +103,8 @@ SnapshotPool::SnapshotPool(source::Source& source, const Options& options, std::
       room_{options.spool_memory_bytes, options.spool_directory, std::move(memory),
             std::make_shared<Budget>(options.spool_bytes_max)},
       clock_(clock),
-      done_(std::move(done)) {
+      done_(std::move(done)),
+      queue_(options) {
   for (int i = 0; i < options_.snapshot_threads; ++i) threads_.emplace_back([this] { run(); });
 }
 
@@ -115,21 +116,35 @@ SnapshotPool::~SnapshotPool() {
   ready_.notify_all();
 }
 
-void SnapshotPool::start(SnapshotJob job) {
+std::optional<SnapshotRefusal> SnapshotPool::start(SnapshotJob job) {
   {
-    std::lock_guard lock(mutex_);
-    jobs_.push_back(std::move(job));
+    const std::lock_guard lock(mutex_);
+    if (auto refused = queue_.push(std::move(job))) return refused;
   }
   ready_.notify_one();
+  return std::nullopt;
+}
+
+std::size_t SnapshotPool::waiting() {
+  const std::lock_guard lock(mutex_);
+  return queue_.waiting();
 }
 
 std::optional<SnapshotJob> SnapshotPool::next() {
   std::unique_lock lock(mutex_);
-  ready_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
+  std::optional<SnapshotJob> job;
+  ready_.wait(lock, [&] { return stopping_ || (job = queue_.take()); });
   if (stopping_) return std::nullopt;
-  SnapshotJob job = std::move(jobs_.front());
-  jobs_.pop_front();
   return job;
+}
+
+/// Its tenant may have another thread now: any of those that wait may be the one that takes what is next.
+void SnapshotPool::finish(const SnapshotJob& job, Steady began) {
+  {
+    const std::lock_guard lock(mutex_);
+    queue_.done(job.tenant, std::chrono::duration_cast<std::chrono::milliseconds>(clock_.steady() - began));
+  }
+  ready_.notify_one();
 }
 
 void SnapshotPool::run() {
@@ -139,15 +154,18 @@ void SnapshotPool::run() {
 
 bool SnapshotPool::work() {
   assert(threads_.empty());
+  std::optional<SnapshotJob> job;
   {
-    std::lock_guard lock(mutex_);
-    if (jobs_.empty()) return false;
+    const std::lock_guard lock(mutex_);
+    job = queue_.take();
   }
-  take(*next(), reader_);
+  if (!job) return false;
+  take(*job, reader_);
   return true;
 }
 
 void SnapshotPool::take(const SnapshotJob& job, std::unique_ptr<source::SnapshotReader>& reader) {
+  const Steady began = clock_.steady();
   Spooler spooler(job, options_, room_, clock_, stopping_);
   Status status;
   if (!reader) {
@@ -161,6 +179,7 @@ void SnapshotPool::take(const SnapshotJob& job, std::unique_ptr<source::Snapshot
   if (reader) status = reader->read(*job.query, spooler);
   SnapshotResult result = spooler.finish(std::move(status));
   fault_point("snapshot.spooled");
+  finish(job, began);
   done_(std::move(result));
 }
 

@@ -3,7 +3,6 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -15,17 +14,10 @@
 #include "base/result.h"
 #include "feed/events.h"
 #include "feed/options.h"
+#include "feed/snapshot_queue.h"
 #include "source/source.h"
 
 namespace tidegate::feed {
-
-/// One snapshot to take: what the feed's thread noted before the reading begins.
-struct SnapshotJob {
-  std::uint64_t flight = 0;
-  ChannelId channel;
-  std::shared_ptr<const query::Query> query;
-  protocol::Cursor cursor;  ///< without the fence, which the snapshot brings
-};
 
 /// Why a snapshot that the database gave is not there.
 enum class Unspooled : std::uint8_t {
@@ -46,8 +38,7 @@ struct SnapshotResult {
 };
 
 /// Threads with a SnapshotReader each: a query's rows as the database gives them, into a spool's parts, as
-/// fast as it gives them (rule 20). The feed starts one job a channel at a time, so the queue is bounded by
-/// the channels.
+/// fast as it gives them (rule 20). Which comes next, and how many wait: SnapshotQueue.
 class SnapshotPool {
  public:
   /// `done` is called on a thread of the pool's.
@@ -58,13 +49,16 @@ class SnapshotPool {
   SnapshotPool(const SnapshotPool&) = delete;
   SnapshotPool& operator=(const SnapshotPool&) = delete;
 
-  void start(SnapshotJob job);
+  /// Refused where as many wait as may.
+  [[nodiscard]] std::optional<SnapshotRefusal> start(SnapshotJob job);
+  [[nodiscard]] std::size_t waiting();
   /// Without threads: takes the oldest that waits, on the caller's. False where none does.
   bool work();
 
  private:
   void run();
   [[nodiscard]] std::optional<SnapshotJob> next();
+  void finish(const SnapshotJob& job, Steady began);
   void take(const SnapshotJob& job, std::unique_ptr<source::SnapshotReader>& reader);
 
   source::Source& source_;
@@ -74,7 +68,7 @@ class SnapshotPool {
   const std::function<void(SnapshotResult)> done_;
   std::mutex mutex_;
   std::condition_variable ready_;
-  std::deque<SnapshotJob> jobs_;  // guarded by mutex_
+  SnapshotQueue queue_;  // guarded by mutex_
   std::atomic<bool> stopping_{false};
   std::unique_ptr<source::SnapshotReader> reader_;  // of `work`
   std::vector<std::jthread> threads_;
