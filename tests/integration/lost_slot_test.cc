@@ -13,7 +13,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr int kClients = 40;
-constexpr int kSnapshotsAtOnce = 2 * 2;  // two gateways, `--snapshot-threads` each
+constexpr int kSnapshotsAtOnce = 2 * 4;  // two gateways, `--snapshot-threads` each
 
 class LostSlot : public Deployed {
  protected:
