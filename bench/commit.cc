@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <set>
 #include <thread>
 
 #include "deployment.h"
@@ -21,7 +20,6 @@ using namespace std::chrono_literals;
 constexpr int kQueries = 100;
 constexpr int kRowsEach = 10;
 constexpr int kWriters = 2;
-constexpr const char* kStage = "tidegate_stage_seconds";
 
 struct Settings {
   int rounds = 3;
@@ -79,24 +77,27 @@ std::string metrics_of(const rig::Tidegate& program) {
   return rig::http(program.port(), "GET", "/metrics").body;
 }
 
-/// What the stages' histograms of one process tell between two looks.
+/// The value behind `name{labels}` in /metrics; 0 where there is none.
+double value_of(const std::string& metrics, const std::string& name, const std::string& labels) {
+  const std::string line = "\n" + name + "{" + labels + "} ";
+  const std::size_t at = metrics.find(line);
+  return at == std::string::npos ? 0 : std::stod(metrics.substr(at + line.size()));
+}
+
+/// What the stages' histograms of one process tell between two looks: the mean, and a bound of p99.
 std::string stages_between(const std::string& before, const std::string& after) {
-  std::set<std::string> names;
-  const std::string head = std::string(kStage) + "_bucket{stage=\"";
-  for (std::size_t at = after.find(head); at != std::string::npos; at = after.find(head, at + 1)) {
-    const std::size_t name = at + head.size();
-    names.insert(after.substr(name, after.find('"', name) - name));
-  }
+  const std::string histogram = "tidegate_stage_seconds";
   std::string words;
-  for (const std::string& name : names) {
-    const std::string label = "stage=\"" + name + "\"";
-    const Buckets old = buckets_of(before, kStage, label);
-    const Buckets now = buckets_of(after, kStage, label);
-    if (quantile(old, now, 1) <= now.begin()->first && quantile(old, now, 0) == quantile(old, now, 1) &&
-        now.rbegin()->second == (old.empty() ? 0 : old.rbegin()->second))
-      continue;
-    words += fmt::format("; {} ≤ {:.2f} / {:.2f}", name, quantile(old, now, 0.5) * 1e3,
-                         quantile(old, now, 0.99) * 1e3);
+  for (const char* name : {"received", "appended", "acknowledged", "logged", "posted", "taken", "written"}) {
+    const std::string label = fmt::format("stage=\"{}\"", name);
+    const auto within = [&](const std::string& what) {
+      return value_of(after, histogram + what, label) - value_of(before, histogram + what, label);
+    };
+    if (within("_count") == 0) continue;
+    const double p99 =
+        quantile(buckets_of(before, histogram, label), buckets_of(after, histogram, label), 0.99);
+    words +=
+        fmt::format(", {} {:.2f} (p99 ≤ {:g})", name, within("_sum") / within("_count") * 1e3, p99 * 1e3);
   }
   return words;
 }
@@ -107,8 +108,9 @@ struct Measured {
 };
 
 Measured measure(const Deployment& deployed, const Settings& settings) {
-  std::vector<const rig::Tidegate*> programs{deployed.gateway.get()};
+  std::vector<const rig::Tidegate*> programs;  // in the order of a change's journey
   if (deployed.matcher) programs.push_back(deployed.matcher.get());
+  programs.push_back(deployed.gateway.get());
   const auto spent = [&] {
     Cpu sum;
     for (rig::Tidegate* each : {deployed.gateway.get(), deployed.matcher.get()}) {
@@ -161,7 +163,7 @@ double at(std::vector<double> values, double share) {
 
 void print_stages(const std::string& scenario, const std::string& stages) {
   if (!stages.empty())
-    print_row(scenario, "its stages", "p50 / p99 at most, ms, of the last round: " + stages.substr(2));
+    print_row(scenario, "its stages", "means in ms, of the last round: " + stages.substr(2));
 }
 
 void by_way_of_kafka(const Settings& settings) {
