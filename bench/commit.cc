@@ -20,6 +20,7 @@ using namespace std::chrono_literals;
 constexpr int kQueries = 100;
 constexpr int kRowsEach = 10;
 constexpr int kWriters = 2;
+constexpr int kWarmSeconds = 6;
 
 struct Settings {
   int rounds = 3;
@@ -84,7 +85,7 @@ double value_of(const std::string& metrics, const std::string& name, const std::
   return at == std::string::npos ? 0 : std::stod(metrics.substr(at + line.size()));
 }
 
-/// What the stages' histograms of one process tell between two looks: the mean, and a bound of p99.
+/// What the stages' histograms of one process tell between two looks: the mean, and bounds of p50 and p99.
 std::string stages_between(const std::string& before, const std::string& after) {
   const std::string histogram = "tidegate_stage_seconds";
   std::string words;
@@ -94,10 +95,9 @@ std::string stages_between(const std::string& before, const std::string& after) 
       return value_of(after, histogram + what, label) - value_of(before, histogram + what, label);
     };
     if (within("_count") == 0) continue;
-    const double p99 =
-        quantile(buckets_of(before, histogram, label), buckets_of(after, histogram, label), 0.99);
-    words +=
-        fmt::format(", {} {:.2f} (p99 ≤ {:g})", name, within("_sum") / within("_count") * 1e3, p99 * 1e3);
+    const Buckets old = buckets_of(before, histogram, label), now = buckets_of(after, histogram, label);
+    words += fmt::format(", {} {:.2f} (≤ {:g}, ≤ {:g})", name, within("_sum") / within("_count") * 1e3,
+                         quantile(old, now, 0.5) * 1e3, quantile(old, now, 0.99) * 1e3);
   }
   return words;
 }
@@ -163,12 +163,14 @@ double at(std::vector<double> values, double share) {
 
 void print_stages(const std::string& scenario, const std::string& stages) {
   if (!stages.empty())
-    print_row(scenario, "its stages", "means in ms, of the last round: " + stages.substr(2));
+    print_row(scenario, "its stages", "ms of the last round, mean (p50, p99): " + stages.substr(2));
 }
 
 void by_way_of_kafka(const Settings& settings) {
   const Deployment deployed(tables(), true);
   const kafka::Options bare = bare_topic(*deployed.broker);
+  // A fresh broker is slow at first: its code is not compiled yet.
+  (void)steady_appends(bare, static_cast<std::size_t>(kWarmSeconds * settings.commits), settings.commits);
   std::vector<Round> of_ours, of_kafka;
   std::string stages;
   std::vector<double> apart;

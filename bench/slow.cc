@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "rig/tidegate.h"
 #include "round.h"
 
 namespace tidegate::bench {
@@ -14,6 +15,8 @@ namespace {
 using namespace std::chrono_literals;
 constexpr int kPayload = 4'096;
 constexpr int kRecordsASecond = 5;
+// A fraction of the default, so that who is stalled for some seconds falls behind it already.
+constexpr int kOutboxBytesMax = 64 << 10;
 
 struct Settings {
   int rounds = 3;
@@ -25,17 +28,24 @@ struct Result {
   double p50 = 0, p99 = 0;  // ms, of those that read
   double grown = 0;         // MiB of RSS, at most
   double caught_up = 0;     // s until the stalled ones have everything
+  double lagged = 0;        // times that an outbox had no room
   double held = 0;          // records a stalled client lacked when it read again
 };
+
+double metric(int port, const std::string& name) {
+  const std::string text = rig::http(port, "GET", "/metrics").body;
+  const std::size_t at = text.find("\n" + name + " ");
+  return at == std::string::npos ? 0 : std::stod(text.substr(at + name.size() + 2));
+}
 
 Result round(rig::KafkaBroker& broker, const Settings& settings, bool stalling) {
   const Load load{.sessions = settings.clients, .a_second = kRecordsASecond, .payload = kPayload};
   // Who reads nothing answers no ping either: here it is not to be cut for that.
-  const auto ours =
-      make_ours(broker, load, {"--idle-timeout-ms", "3600000", "--ping-interval-ms", "3600000"});
+  const auto ours = make_ours(broker, load,
+                              {"--idle-timeout-ms", "3600000", "--ping-interval-ms", "3600000",
+                               "--outbox-bytes-max", std::to_string(kOutboxBytesMax)});
   SwarmSettings clients = ours->clients();
   clients.stalling = settings.clients / 10;  // in both runs the others' ages count
-  clients.receive_buffer_bytes = 16 << 10;
   Swarm swarm(clients);
   std::uint64_t fed = 0;
   const auto feed_for = [&](double seconds) {
@@ -58,6 +68,7 @@ Result round(rig::KafkaBroker& broker, const Settings& settings, bool stalling) 
   Result result{.p50 = ages.milliseconds(0.5), .p99 = ages.milliseconds(0.99)};
   const auto stalled = static_cast<double>(std::max(1, clients.stalling));
   result.held = static_cast<double>(fed) - static_cast<double>(swarm.frames_of_stalling()) / stalled;
+  result.lagged = metric(clients.port, "tidegate_lagging_total");
   const auto begin = Clock::now();
   if (stalling) swarm.go_on();
   if (!swarm.wait_for(all(), 120)) end(fmt::format("{} of {} records came", swarm.frames(), all()));
@@ -86,12 +97,12 @@ void run(const Settings& settings) {
                        of(results, &Result::p99), of(results, &Result::grown));
   };
   print_row("slow clients", who, "none stalled: " + figures(without));
-  print_row(
-      "slow clients", who,
-      fmt::format(
-          "a tenth stalled: of the others {}; p99 {:.2f} × that without; the stalled ones lacked {:.0f} "
-          "records and had all {:.1f} s after they read again",
-          figures(with), median(quotients), of(with, &Result::held), of(with, &Result::caught_up)));
+  print_row("slow clients", who,
+            fmt::format("a tenth stalled: of the others {}; p99 {:.2f} × that without; the stalled ones fell "
+                        "behind {:.0f} times, lacked {:.0f} "
+                        "records and had all {:.1f} s after they read again",
+                        figures(with), median(quotients), of(with, &Result::lagged), of(with, &Result::held),
+                        of(with, &Result::caught_up)));
 }
 
 }  // namespace

@@ -33,8 +33,8 @@ struct SwarmSettings {
   std::string question, reply;
   /// Sees each text of sessions that are not ready, and of others too where records are marks.
   std::function<void(int, std::string_view)> on_text;
-  int receive_buffer_bytes = 0;  ///< of the sessions that stall; 0: the system's
-  int stalling = 0;              ///< so many, from the first one on, can be told to read nothing
+  /// So many, from the first one on, can be told to read nothing; the kernel takes little for them.
+  int stalling = 0;
 };
 
 /// Times are the steady clock's nanoseconds in 20 digits.
