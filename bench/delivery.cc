@@ -72,6 +72,8 @@ void run(rig::KafkaBroker& broker, const Scenario& scenario, const Settings& set
     const int batch =
         scenario.load.a_second > 0 ? 1 : std::max(1, static_cast<int>(of_ours.back().a_send + 0.5));
     of_floor.push_back(round(*make_floor(scenario.load, batch)));
+    if (scenario.load.a_second == 0)
+      of_floor.back().p50 = of_floor.back().p99 = 0;  // its records have no age
     for (const Peer& peer : others) {
       if (peer.make) of_peers[peer.name].push_back(round(*peer.make(scenario.load)));
     }

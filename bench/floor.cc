@@ -89,6 +89,31 @@ void write_to(std::vector<Peer>& peers, std::size_t first, std::size_t last, con
   drain(peers, poll, full);
 }
 
+/// Writes to whoever can take something, a batch at a time, and waits for nobody else. The records are always
+/// the same, with the time of its beginning.
+[[noreturn]] void flood(const std::vector<Peer>& peers, int poll, const FloorSettings& settings) {
+  std::string bytes;
+  for (int i = 0; i < settings.batch; ++i)
+    bytes += binary_frame(stamped(static_cast<std::size_t>(settings.payload)));
+  std::vector<std::size_t> written(peers.size());  // of `bytes`
+  for (std::size_t i = 0; i < peers.size(); ++i) {
+    epoll_event event{.events = EPOLLOUT, .data = {.u64 = i}};
+    ::epoll_ctl(poll, EPOLL_CTL_ADD, peers[i].fd, &event);
+  }
+  std::vector<epoll_event> events(1'024);
+  for (;;) {
+    const int count = ::epoll_wait(poll, events.data(), static_cast<int>(events.size()), -1);
+    for (int i = 0; i < count; ++i) {
+      const std::size_t peer = events[static_cast<std::size_t>(i)].data.u64;
+      std::size_t& at = written[peer];
+      const auto sent =
+          ::send(peers[peer].fd, bytes.data() + at, bytes.size() - at, MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (sent < 0 && errno != EAGAIN) std::exit(0);  // the clients have gone
+      if (sent > 0) at = (at + static_cast<std::size_t>(sent)) % bytes.size();
+    }
+  }
+}
+
 }  // namespace
 
 void serve_floor(const FloorSettings& settings) {
@@ -96,9 +121,9 @@ void serve_floor(const FloorSettings& settings) {
   const int poll = ::epoll_create1(EPOLL_CLOEXEC);
   std::vector<Peer> peers;
   for (int i = 0; i < settings.sessions; ++i) peers.push_back(welcome(listener));
+  if (settings.a_second == 0) flood(peers, poll, settings);
   auto due = Clock::now();
-  const std::chrono::nanoseconds interval(
-      settings.a_second > 0 ? 1'000'000'000LL * settings.batch / settings.a_second : 0);
+  const std::chrono::nanoseconds interval(1'000'000'000LL * settings.batch / settings.a_second);
   const auto at_once = static_cast<std::uint64_t>(records_at_once(settings.a_second));
   std::size_t turn = 0;
   for (std::uint64_t written = 1;; ++written, turn = (turn + 1) % peers.size()) {
