@@ -128,7 +128,12 @@ void Outbox::pass_gaps() {
 
 void Outbox::tidy() {
   if (first_ == entries_.size()) {
-    entries_ = {};  // an idle session holds nothing
+    entries_.clear();
+    if (entries_.capacity() >
+        kOwnEntries) {  // an idle session holds nothing (shrinking would forget its own place)
+      std::destroy_at(&entries_);
+      std::construct_at(&entries_);
+    }
     first_ = 0;
     oldest_batch_ = kNoBatch;
   } else if (first_ > kCompactAbove && first_ * 2 > entries_.size()) {
@@ -140,7 +145,7 @@ void Outbox::tidy() {
 // ---- rule 26 ----
 
 struct Outbox::Dropping {
-  std::vector<Entry> left;
+  Entries left;
   std::vector<Cut> cuts;
   bool named = true;  ///< the frame that is being dropped stands in `cuts`
 };

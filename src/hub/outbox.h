@@ -2,6 +2,7 @@
 
 #include <sys/uio.h>
 
+#include <boost/container/small_vector.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -137,7 +138,10 @@ class Outbox {
   void keep_rest(const Entry& entry, Dropping& dropping);
   void drop(const Entry& entry, Dropping& dropping);
 
-  std::vector<Entry> entries_;  // those before first_ are written
+  /// What comes alone, and is written at once, needs no memory of its own.
+  static constexpr std::size_t kOwnEntries = 1;
+  using Entries = boost::container::small_vector<Entry, kOwnEntries>;
+  Entries entries_;  // those before first_ are written
   std::size_t first_ = 0;
   std::uint64_t pushed_ = 0;
   std::uint64_t written_ = 0;

@@ -14,6 +14,7 @@ ErrorStatus error_of(Channel::Step step) {
 }
 
 Stream::Sent send_plainly(int socket, const iovec* pieces, std::size_t count) {
+  constexpr int kFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(pieces);
   message.msg_iovlen = count;
@@ -21,7 +22,9 @@ Stream::Sent send_plainly(int socket, const iovec* pieces, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) wanted += pieces[i].iov_len;
   ssize_t sent = 0;
   do {
-    sent = ::sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    // One piece, which is what comes alone, is cheaper without a header for the kernel to read.
+    sent = count == 1 ? ::send(socket, pieces->iov_base, pieces->iov_len, kFlags)
+                      : ::sendmsg(socket, &message, kFlags);
   } while (sent < 0 && errno == EINTR);
   if (sent < 0) {
     const bool full = errno == EAGAIN || errno == EWOULDBLOCK;
