@@ -187,10 +187,7 @@ void Managed::start_flight(Channel& channel) {
     return subscription == nullptr || !subscription->pending;
   });
   if (channel.pending.empty()) return;
-  if (parts_.relief.refuses_snapshots()) {
-    parts_.probe.relieved(Relief::refused);
-    return refuse_pending(channel, ErrorCode::unavailable, "this gateway is short of memory", kRetryMs);
-  }
+  if (parts_.relief.refuses_snapshots()) return refuse_for_memory(channel);
   const Lsn v = *visible(channel);
   const FeedSeq after = Tail::before_lsn(channel, v, parts_.delivery.now(channel));
   const std::size_t next = Tail::first_after(channel, after);
@@ -228,6 +225,7 @@ void Managed::on_snapshot(SnapshotResult result) {
   }
   parts_.probe.snapshot_taken();
   warned_.clear();
+  if (parts_.relief.refuses_snapshots()) return refuse_for_memory(*channel);  // it was asked for before
   channel->lost_races = 0;
   channel->taken =
       Taken{std::move(result.spool), result.info.fence, flight.after, flight.visible, parts_.clock.steady()};
@@ -275,6 +273,11 @@ void Managed::serve(Channel& channel, const std::vector<SubscriptionId>& waiting
   parts_.delivery.post_snapshot(
       served, {.spool = taken.spool, .fence = taken.fence, .after = taken.after, .floor = taken.visible});
   fault_point("snapshot.served");
+}
+
+void Managed::refuse_for_memory(Channel& channel) {
+  parts_.probe.relieved(Relief::refused);
+  refuse_pending(channel, ErrorCode::unavailable, "this gateway is short of memory", kRetryMs);
 }
 
 void Managed::refuse_pending(Channel& channel, ErrorCode code, const std::string& message,

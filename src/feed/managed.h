@@ -101,6 +101,7 @@ class Managed {
   void start_flight(Channel& channel);
   bool lost_race(Subscription& subscription);
   void snapshot_failed(Channel& channel, const SnapshotResult& result);
+  void refuse_for_memory(Channel& channel);
   void refuse_pending(Channel& channel, protocol::ErrorCode code, const std::string& message,
                       std::optional<std::int64_t> retry_ms);
   [[nodiscard]] std::optional<Lsn> visible(const Channel& channel) const;

@@ -69,6 +69,28 @@ void Hub::State::turn_to_places(Session& session) {
   }
 }
 
+/// A part of a file is copied into the outbox; no further one while the process holds more than it may,
+/// however many clients wait for theirs.
+bool Hub::State::starves(Session& session, const feed::Spool& spool, std::size_t part) {
+  if (!memory_ || memory_->excess() == 0 || spool.in_memory(part)) return false;
+  if (std::exchange(one_more_, false)) return false;
+  if (!std::exchange(session.starved, true)) starved_.push_back(session.id);
+  return true;
+}
+
+/// Every second. Where there is still no room one goes on all the same, so that the pressure stays and is
+/// met: in the end by cutting those who hold what these wait for.
+void Hub::State::go_on_with_starved() {
+  one_more_ = true;
+  for (SessionId id : std::exchange(starved_, {})) {
+    const auto found = sessions_.find(id);
+    if (found == sessions_.end()) continue;
+    found->second->starved = false;
+    proceed(*found->second);
+  }
+  one_more_ = false;
+}
+
 /// The last resort: who owes most, with what its snapshots hold in memory.
 void Hub::State::cut_largest() {
   Session* largest = nullptr;

@@ -309,6 +309,7 @@ void Hub::State::tick() {
   owner_.check();
   tell_again();
   give_back_evicted();
+  go_on_with_starved();
   const Steady now = clock_.steady();
   while (!progress_due_.empty() && progress_due_.front().first <= now) {
     const SessionId id = progress_due_.front().second;

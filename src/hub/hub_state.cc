@@ -264,11 +264,14 @@ void Hub::State::write_snapshot(Subscription& subscription) {
   const std::shared_ptr<const feed::Spool> spool = subscription.spool;
   const std::string head = protocol::message_head("snapshot", subscription.names.front());
   const HeldReference held(spool);
+  const std::size_t first = subscription.next_part;
   while (subscription.next_part < spool->parts() && session.outbox.bytes() <= options_.outbox_bytes_max) {
+    if (starves(session, *spool, subscription.next_part)) break;
     if (!write_part(subscription, *spool, head, held.get())) return lose(subscription);
     ++subscription.next_part;
+    session.copies.set(session.outbox.own_bytes());
   }
-  mark_dirty(session);
+  if (subscription.next_part > first) mark_dirty(session);  // else it would be looked at again at once
   if (subscription.next_part == spool->parts()) {
     subscription.spool.reset();
     subscription.phase = next_phase(subscription.phase, Trigger::written);

@@ -85,6 +85,8 @@ class Hub::State {
   template <class Condition>
   void give_back(Condition condition);
   void turn_to_places(Session& session);
+  bool starves(Session& session, const feed::Spool& spool, std::size_t part);
+  void go_on_with_starved();
   void cut_largest();
   void cut(Session& session);
 
@@ -123,6 +125,8 @@ class Hub::State {
   };
   std::vector<Unwritten> unwritten_;
   std::uint64_t evicted_ = 0;       // the tail's batches up to here are gone
+  std::vector<SessionId> starved_;  // whose snapshots wait for memory
+  bool one_more_ = false;           // part may be copied all the same
   std::vector<SessionId> holding_;  // with something in their outbox when they were last looked at
   /// The stream's place in each partition, and the live subscriptions whose filter waits for it.
   struct Stream {

@@ -332,6 +332,36 @@ TEST_F(LaggingTest, rule_27_a_snapshot_in_memory_counts_as_debt_of_who_does_not_
   EXPECT_EQ(hub->take_debtors(), std::vector<SessionId>{snapshotting});
 }
 
+TEST_F(LaggingTest, rule_27_snapshots_out_of_files_are_copied_as_far_as_memory_has_room) {
+  constexpr std::size_t kParts = 10;
+  memory = std::make_shared<Budget>(5'000);
+  make({});
+  auto spool = std::make_shared<feed::Spool>(feed::SpoolRoom{.memory_bytes = 0, .directory = "/var/tmp"});
+  for (std::size_t i = 0; i < kParts; ++i) ASSERT_TRUE(spool->append(std::string(1'000, 'x')).ok());
+  std::vector<SessionId> sessions;
+  feed::SnapshotReady event;
+  for (int i = 0; i < 20; ++i) {
+    sessions.push_back(hub->open({.v1 = true}));
+    event.subscriptions.push_back(subscribe(sessions.back(), "a"));
+    accept(event.subscriptions.back());
+  }
+  event.spool = spool;
+  hub->on_event(event);
+  EXPECT_GT(memory->used(), 5'000u);
+  EXPECT_LT(memory->used(), 10'000u) << "20 of them wait, of 10 kB each";
+  std::map<SessionId, std::size_t> got;
+  for (int turn = 0; turn < 100; ++turn) {
+    for (SessionId session : sessions) {
+      for (const std::string& text : read(session))
+        got[session] += text.find("snapshot") != std::string::npos;
+      hub->written(session);
+    }
+    hub->tick();
+    EXPECT_LT(memory->used(), 10'000u);
+  }
+  for (SessionId session : sessions) EXPECT_EQ(got[session], kParts);
+}
+
 // A feed that is exact, clients that read any number of bytes at a time, batches that are evicted under
 // them: each gets every record once, in order.
 TEST_F(LaggingTest, rule_26_random_evictions_lose_and_double_nothing) {

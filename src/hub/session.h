@@ -30,6 +30,7 @@ struct Session {
   std::size_t outbox_bytes_told = 0;  ///< what the gauge has of this outbox
   Charge copies;                      ///< what this outbox alone holds
   bool holding = false;               ///< listed among those that may hold frames
+  bool starved = false;               ///< listed: its snapshot waits for memory
   bool dirty = false;
   bool debtor = false;
 };
