@@ -114,7 +114,7 @@ TEST_F(ManagedTest, a_recent_snapshot_serves_who_comes_soon_together_with_the_ta
   stage.until_live(second);
   EXPECT_EQ(second.got, std::vector<Got>({{Lsn(110), "later"}}));
   EXPECT_EQ(stage.source.begun(), 1);
-  stage.clock.advance(std::chrono::milliseconds(2'001));
+  stage.clock.advance(std::chrono::milliseconds(5'001));
   Follower& third = stage.subscribe(key, query);
   stage.source.wait_begun(2);
   stage.source.release({.fence = fence(110)});

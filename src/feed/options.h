@@ -40,7 +40,7 @@ struct Options {
   /// Rule 20: no snapshot is read for longer.
   std::chrono::milliseconds snapshot_timeout{60'000};
   /// A finished snapshot serves later arrivals for so long, as far as the tail reaches back to it.
-  std::chrono::milliseconds snapshot_reuse{2'000};
+  std::chrono::milliseconds snapshot_reuse{5'000};
   /// A snapshot's rows are cut into parts of about this size.
   std::size_t snapshot_part_bytes = 256 << 10;
   /// Rule 16: the ack waits for the resume's answer for so long; `status waiting` is sent this often.
