@@ -180,6 +180,7 @@ TEST_F(StretchTest, rule_26_what_two_generations_began_and_what_is_no_diff_is_le
   add("no diff", 4);
   add(encoded(5), 5);
   EXPECT_EQ(stretch(0)->transactions, 2u);
+  EXPECT_FALSE(begins_transaction(at, 3)) << "the first part was given before";
   EXPECT_FALSE(stretch(2));
   EXPECT_FALSE(stretch(3));
   EXPECT_FALSE(stretch(5));

@@ -352,9 +352,10 @@ TEST_F(LaggingTest, rule_27_snapshots_out_of_files_are_copied_as_far_as_memory_h
   std::map<SessionId, std::size_t> got;
   for (int turn = 0; turn < 100; ++turn) {
     for (SessionId session : sessions) {
-      for (const std::string& text : read(session))
-        got[session] += text.find("snapshot") != std::string::npos;
-      hub->written(session);
+      const std::vector<std::string> texts = read(session);
+      for (const std::string& text : texts)
+        got[session] += text.find("snapshot") != std::string::npos ? 1 : 0;
+      if (!texts.empty()) hub->written(session);  // as a socket that took something
     }
     hub->tick();
     EXPECT_LT(memory->used(), 10'000u);
