@@ -20,6 +20,8 @@ struct Load {
   bool many = false;  ///< each session has a query of its own, each record goes to one; else all have one
   int a_second = 0;   ///< records; 0: as fast as it takes
   int payload = 128;  ///< bytes
+  bool tls = false;
+  bool deflate = false;  ///< compressed; the payload is like rows in JSON
   [[nodiscard]] int queries() const { return many ? sessions : 1; }
   /// Sessions that a record goes to.
   [[nodiscard]] int fan_out() const { return many ? 1 : sessions; }

@@ -27,7 +27,11 @@ const std::vector<Scenario> kScenarios{
     {"many", {.sessions = 5'000, .many = true, .a_second = 5'000}},
     {"many-10k", {.sessions = 10'000, .many = true, .a_second = 5'000}, false, false},
     {"many-19k", {.sessions = 19'000, .many = true, .a_second = 5'000}, false, false},
+    {"steady-1k", {.sessions = 1'000, .a_second = 100, .payload = 1'024}, false, false},
+    {"steady-tls", {.sessions = 1'000, .a_second = 100, .tls = true}, false, false},
+    {"steady-deflate", {.sessions = 1'000, .a_second = 100, .payload = 1'024, .deflate = true}, false, false},
     {"idle", {.sessions = 10'000}, true},
+    {"idle-tls", {.sessions = 10'000, .tls = true}, true, false},
     {"idle-19k", {.sessions = 19'000}, true, false}};
 
 struct Settings {

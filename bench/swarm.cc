@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -11,6 +12,7 @@
 #include <cstring>
 
 #include "measured.h"
+#include "protocol/deflate.h"
 
 namespace tidegate::bench {
 namespace {
@@ -42,8 +44,14 @@ void send_all(int fd, std::string_view bytes) {
   }
 }
 
+void wait_for_socket(int fd, short event) {
+  pollfd waiting{fd, event, 0};
+  ::poll(&waiting, 1, 1'000);
+}
+
 struct Header {
   unsigned opcode = 0;
+  bool deflated = false;
   std::size_t head = 0, payload = 0;
 };
 /// head is 0 where it is not whole.
@@ -52,7 +60,7 @@ Header header_of(std::string_view bytes) {
   const auto at = [&](std::size_t i) {
     return static_cast<std::size_t>(static_cast<unsigned char>(bytes[i]));
   };
-  Header header{static_cast<unsigned>(at(0) & 0x0f), 2, at(1) & 0x7f};
+  Header header{static_cast<unsigned>(at(0) & 0x0f), (at(0) & 0x40) != 0, 2, at(1) & 0x7f};
   const std::size_t extra = header.payload == 126 ? 2 : header.payload == 127 ? 8 : 0;
   if (bytes.size() < 2 + extra) return {};
   if (extra > 0) header.payload = 0;
@@ -105,6 +113,11 @@ Swarm::Swarm(SwarmSettings settings)
       poll_(::epoll_create1(EPOLL_CLOEXEC)),
       sessions_(static_cast<std::size_t>(settings_.sessions)),
       buffer_(kBuffer) {
+  if (!settings_.ca_file.empty()) {
+    auto trust = transport::Trust::open(settings_.ca_file);
+    if (!trust) end(trust.error().message);
+    trust_ = *trust;
+  }
   thread_ = std::thread([this] { run(); });
   for (int i = 0; i < settings_.sessions; ++i) connect(i);
   const auto begin = Clock::now();
@@ -139,9 +152,34 @@ void Swarm::connect(int number) {
       settings_.target ? settings_.target(number) : "/");
   if (!settings_.subprotocol.empty())
     request += fmt::format("Sec-WebSocket-Protocol: {}\r\n", settings_.subprotocol);
-  send_all(fd, request + "\r\n");
-  sessions_[static_cast<std::size_t>(number)].fd = fd;
+  if (settings_.deflate) request += "Sec-WebSocket-Extensions: permessage-deflate\r\n";
+  Session& session = sessions_[static_cast<std::size_t>(number)];
+  session.fd = fd;
+  if (trust_) secure(session);
+  send(session, request + "\r\n");
   watch(number, EPOLL_CTL_ADD);
+}
+
+void Swarm::secure(Session& session) const {
+  session.channel = trust_->connect("127.0.0.1");
+  for (;;) {
+    const auto step = session.channel->shake_hands(session.fd);
+    if (step == transport::Channel::Step::done) return;
+    if (step != transport::Channel::Step::wants_more) end("no TLS: " + session.channel->trouble());
+    wait_for_socket(session.fd, POLLIN);
+  }
+}
+
+void Swarm::send(const Session& session, std::string_view bytes) {
+  if (!session.channel) return send_all(session.fd, bytes);
+  while (!bytes.empty()) {
+    const iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
+    bytes.remove_prefix(session.channel->encrypt(session.fd, &piece, 1));
+    while (!session.channel->send_rest(session.fd)) {
+      if (session.channel->broken()) end("the server has ended a connection");
+      wait_for_socket(session.fd, POLLOUT);
+    }
+  }
 }
 
 void Swarm::watch(int number, int operation) {
@@ -166,11 +204,31 @@ void Swarm::run() {
 }
 
 void Swarm::read(Session& session) {
+  // What OpenSSL has read already would not make the socket readable again.
+  do {
+    const std::size_t got = receive(session);
+    if (got == 0) return;
+    look(session, {buffer_.data(), got});
+  } while (session.channel);
+}
+
+/// 0: nothing is there now.
+std::size_t Swarm::receive(const Session& session) {
+  if (session.channel) {
+    using Step = transport::Channel::Step;
+    const auto got = session.channel->read(session.fd, buffer_.data(), buffer_.size());
+    if (got.step != Step::done && got.step != Step::wants_more)
+      end(fmt::format("the server has ended connection {}", number_of(session)));
+    return got.size;
+  }
   const auto got = ::recv(session.fd, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
-  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
   if (got <= 0) end(fmt::format("the server has ended connection {}", number_of(session)));
+  return static_cast<std::size_t>(got);
+}
+
+void Swarm::look(Session& session, std::string_view bytes) {
   now_ = steady_nanoseconds();
-  std::string_view bytes(buffer_.data(), static_cast<std::size_t>(got));
   std::string joined;
   if (!session.pending.empty()) {
     joined = std::move(session.pending);
@@ -197,7 +255,7 @@ void Swarm::open(Session& session, std::string_view& bytes) {
   if (!bytes.starts_with("HTTP/1.1 101")) end(std::string(bytes));
   session.open = true;
   bytes.remove_prefix(over + 4);
-  if (settings_.greeting) send_all(session.fd, masked(kText, settings_.greeting(number_of(session))));
+  if (settings_.greeting) send(session, masked(kText, settings_.greeting(number_of(session))));
   if (settings_.answers == 0) ++ready_;
 }
 
@@ -207,11 +265,11 @@ std::size_t Swarm::take(Session& session, std::string_view bytes) {
   const std::string_view payload = bytes.substr(header.head, header.payload);
   const bool marks = settings_.records == SwarmSettings::Records::marks;
   if (header.opcode == kPing) {
-    send_all(session.fd, masked(kPong, payload));
+    send(session, masked(kPong, payload));
   } else if (header.opcode > kBinary) {
     end(fmt::format("a frame of opcode {}: {}", header.opcode, payload));
   } else if (header.opcode == kBinary && !marks) {
-    take_record(session, payload.substr(payload.size() - kStamp));
+    take_binary(session, payload, header.deflated);
   } else {
     take_text(session, payload);
     if (marks) take_marks(session, payload);
@@ -219,9 +277,21 @@ std::size_t Swarm::take(Session& session, std::string_view bytes) {
   return header.head + header.payload;
 }
 
+void Swarm::take_binary(const Session& session, std::string_view payload, bool deflated) {
+  if (!deflated) return take_record(session, payload.substr(payload.size() - kStamp));
+  if (number_of(session) % 16 != 0) {
+    ++came_;
+    return;
+  }
+  std::string text;
+  if (protocol::inflate_message(payload, kBuffer, text) != protocol::Inflated::whole || text.size() < kStamp)
+    end("a frame that can't be inflated");
+  take_record(session, std::string_view(text).substr(text.size() - kStamp));
+}
+
 void Swarm::take_text(Session& session, std::string_view text) {
   if (settings_.on_text) settings_.on_text(number_of(session), text);
-  if (text == settings_.question) send_all(session.fd, masked(kText, settings_.reply));
+  if (text == settings_.question) send(session, masked(kText, settings_.reply));
   if (session.answers >= settings_.answers && text.size() > 256) return;  // records alone
   if (text.find(settings_.fault) != std::string_view::npos) end(std::string(text));
   for (std::size_t at = text.find(settings_.answer);

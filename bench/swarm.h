@@ -5,13 +5,17 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
 
 #include "histogram.h"
+#include "transport/channel.h"
+#include "transport/trust.h"
 
 namespace tidegate::bench {
 
@@ -33,6 +37,8 @@ struct SwarmSettings {
   std::string question, reply;
   /// Sees each text of sessions that are not ready, and of others too where records are marks.
   std::function<void(int, std::string_view)> on_text;
+  std::string ca_file;   ///< certificates to trust, over TLS; empty: no TLS
+  bool deflate = false;  ///< compressed frames are taken; the ages are those of every 16th session
   /// So many, from the first one on, can be told to read nothing; the kernel takes little for them.
   int stalling = 0;
 };
@@ -65,14 +71,20 @@ class Swarm {
     bool open = false;    // the upgrade was answered
     std::string pending;  // of a frame that is not whole
     std::string cut;      // of a mark that is not whole
+    std::unique_ptr<transport::Channel> channel;
   };
   void connect(int number);
+  void secure(Session& session) const;
+  static void send(const Session& session, std::string_view bytes);
   void watch(int number, int operation);
   void run();
   void read(Session& session);
+  std::size_t receive(const Session& session);
+  void look(Session& session, std::string_view bytes);
   void open(Session& session, std::string_view& bytes);
   /// What it used of `bytes`.
   std::size_t take(Session& session, std::string_view bytes);
+  void take_binary(const Session& session, std::string_view payload, bool deflated);
   void take_text(Session& session, std::string_view text);
   void take_marks(Session& session, std::string_view text);
   void take_record(const Session& session, std::string_view digits);
@@ -81,6 +93,7 @@ class Swarm {
   }
 
   const SwarmSettings settings_;
+  std::optional<transport::Trust> trust_;
   int poll_ = -1;
   std::vector<Session> sessions_;
   std::atomic<std::uint64_t> frames_{0}, frames_of_stalling_{0};

@@ -351,6 +351,10 @@ Section connections() {
              "What waits for one connection; above it its subscriptions lag, above four times of it the "
              "connection is cut.",
              {65'536, 1 << 30}, [](auto& s) -> auto& { return s.hub.outbox_bytes_max; }),
+       toggle("deflate", kGateway,
+              "Clients that offer permessage-deflate get changes of 512 bytes or more compressed, once for "
+              "all, and may compress what they send. It takes some 50 us of the feed's thread a KiB.",
+              [](auto& s) -> auto& { return s.session.deflate; }),
        duration("idle-timeout-ms", kGateway, "A connection that is silent for so long, in ms, is closed.",
                 {1'000, kDay}, [](auto& s) -> auto& { return s.session.idle_timeout; }),
        duration("ping-interval-ms", kGateway, "Between our pings, in ms.", {100, kDay},

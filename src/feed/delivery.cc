@@ -20,7 +20,14 @@ constexpr auto index_of(Encoding encoding) {
 
 std::size_t bytes_of(const Frame& frame) {
   std::size_t bytes = sizeof(Frame);
-  for (const Slice& slice : frame.slices) bytes += slice.size;
+  for (int i = 0; i < protocol::kEncodings; ++i) {
+    // What was not worth compressing stands in the place of both.
+    const auto encoding = static_cast<Encoding>(i);
+    const Slice& slice = frame.slices[index_of(encoding)];
+    const bool same = protocol::plain(encoding) != encoding &&
+                      slice.offset == frame.slices[index_of(protocol::plain(encoding))].offset;
+    if (!same) bytes += slice.size;
+  }
   return bytes;
 }
 
@@ -36,8 +43,9 @@ Wanted only(Encoding encoding) {
 /// lacks the subscription's encoding.
 class Delivery::Gathering {
  public:
-  Gathering(Encoding encoding, std::size_t bytes_max, std::optional<Lsn> latest_above)
-      : encoding_(encoding), bytes_max_(bytes_max), latest_above_(latest_above) {}
+  Gathering(Encoding encoding, std::size_t bytes_max, std::optional<Lsn> latest_above,
+            protocol::Deflater& deflater)
+      : encoding_(encoding), bytes_max_(bytes_max), latest_above_(latest_above), deflater_(deflater) {}
 
   [[nodiscard]] Encoding encoding() const { return encoding_; }
   /// What transactions were put together ends the answer.
@@ -55,7 +63,7 @@ class Delivery::Gathering {
     if (!own_) own_ = std::make_shared<FrameBatch>();
     frame.slices = {};
     const auto first = static_cast<std::uint32_t>(own_->frames.size());
-    const std::uint32_t count = encode(*own_, frame, payload, only(encoding_), texts);
+    const std::uint32_t count = encode(*own_, frame, payload, only(encoding_), texts, deflater_);
     for (std::uint32_t i = 0; i < count; ++i) take(own_, first + i);
   }
 
@@ -77,6 +85,7 @@ class Delivery::Gathering {
   const Encoding encoding_;
   const std::size_t bytes_max_;
   const std::optional<Lsn> latest_above_;
+  protocol::Deflater& deflater_;
   std::optional<Conflated> conflated_;
   std::vector<FrameRun> runs_;
   std::shared_ptr<FrameBatch> own_;
@@ -98,7 +107,7 @@ bool Delivery::add(Channel& channel, Frame frame, std::string_view payload) {
   Wanted wanted;
   for (std::size_t i = 0; i < wanted.size(); ++i) wanted[i] = channel.wanted[i] > 0;
   std::optional<TextTails> texts;
-  if (wanted[index_of(Encoding::json)] && frame.last && channel.query) {
+  if (wants_text(wanted) && frame.last && channel.query) {
     texts = text_of(channel, of_tail(channel), channel.entries.size(), frame, payload);
     if (!texts) return false;
   }
@@ -107,7 +116,7 @@ bool Delivery::add(Channel& channel, Frame frame, std::string_view payload) {
     commit_time_us_ = protocol::commit_time_of(payload);
   }
   auto index = static_cast<std::uint32_t>(batch.frames.size());
-  const std::uint32_t count = encode(batch, frame, payload, wanted, texts ? &*texts : nullptr);
+  const std::uint32_t count = encode(batch, frame, payload, wanted, texts ? &*texts : nullptr, deflater_);
   probe_.frames_encoded(count);
   for (std::uint32_t end = index + count; index < end; ++index) {
     tail_.enter(channel, index);
@@ -173,8 +182,8 @@ std::optional<TextTails> Delivery::text_of(const Channel& channel, const FrameAt
 bool Delivery::gather(Gathering& gathering, const Channel& channel, const FrameAt& at, std::size_t index) {
   const HeldFrame held = at(index);
   const Frame& frame = held.frame();
-  const bool text = gathering.encoding() == Encoding::json;
-  const bool further = frame.slices[index_of(Encoding::raw)].size == 0;  // a further text, for `json` alone
+  const bool text = protocol::plain(gathering.encoding()) == Encoding::json;
+  const bool further = frame.slices[index_of(Encoding::raw)].size == 0;  // a further text, for texts alone
   const bool nothing_to_say = text ? !frame.last || !channel.query : further;
   const bool piece = channel.query && !further && (frame.part != 0 || !frame.last);
   if (piece && !protocol::takes_parts(gathering.encoding())) return false;
@@ -250,7 +259,7 @@ bool Delivery::gather_latest(Gathering& gathering, const Channel& channel, const
   const protocol::Cursor cursor{channel.epoch,  channel.hash, channel.activation.value_or(Activation()),
                                 last.partition, last.offset,  last.lsn,
                                 std::nullopt};
-  encode_whole(*batch, last, gathering.encoding(), stretch->diff, cursor);
+  encode_whole(*batch, last, gathering.encoding(), stretch->diff, cursor, deflater_);
   batch->frames[0].seq = first.seq;
   batch->frames[0].lsn = first.lsn;
   tail_.charge(*batch);
@@ -283,7 +292,7 @@ bool Delivery::catch_up(Subscription& subscription, FeedSeq after, std::optional
   CaughtUp answer{.subscription = subscription.id, .after = after, .up_to = after};
   // Its place went back below it (rule 26).
   if (subscription.history && after < subscription.history_since) subscription.history.reset();
-  Gathering gathering(subscription.encoding, options_.catch_up_bytes, latest_above);
+  Gathering gathering(subscription.encoding, options_.catch_up_bytes, latest_above, deflater_);
   if (subscription.history && !gather_history(gathering, subscription, answer.up_to)) return false;
   if (!subscription.history && !gathering.conflated() && answer.up_to >= channel.complete_since) {
     if (!gather_tail(gathering, channel, answer)) return false;

@@ -16,6 +16,7 @@
 #include "feed/options.h"
 #include "feed/probe.h"
 #include "feed/tail.h"
+#include "protocol/deflate.h"
 
 namespace tidegate::feed {
 
@@ -90,6 +91,7 @@ class Delivery {
   Steady read_at_{};
   std::optional<std::int64_t> commit_time_us_;  // of the first diff of the batch being built
   Numbering numbering_;
+  protocol::Deflater deflater_;
   std::vector<Pending> pending_;  // one a shard: frames of the batch being built
   std::deque<Shared> shared_;
   std::size_t conflated_bytes_ = 0;

@@ -20,42 +20,59 @@ Slice added(FrameBatch& batch, Append append) {
   return {static_cast<std::uint32_t>(before), static_cast<std::uint32_t>(batch.bytes.size() - before)};
 }
 
-void append_binary(std::string& out, const Frame& frame, std::string_view payload, bool header) {
-  const std::size_t head = header ? protocol::kDataHeaderSize : 0;
-  protocol::append_frame_header(out, protocol::Opcode::binary, head + payload.size());
-  if (header) {
-    const std::uint32_t flags = frame.last ? protocol::kDataFlagLast : 0;
-    protocol::append_data_header(out, {frame.channel, flags, frame.lsn, frame.offset, frame.part});
-  }
-  out += payload;
+std::string header_of(const Frame& frame) {
+  std::string header;
+  const std::uint32_t flags = frame.last ? protocol::kDataFlagLast : 0;
+  protocol::append_data_header(header, {frame.channel, flags, frame.lsn, frame.offset, frame.part});
+  return header;
+}
+
+/// A whole binary frame, and the same compressed where that is wanted and shorter.
+void add_binary(FrameBatch& batch, Frame& frame, Encoding encoding, std::string_view header,
+                std::string_view payload, protocol::Deflater* deflater) {
+  slice(frame, encoding) = added(batch, [&](std::string& out) {
+    protocol::append_frame_header(out, protocol::Opcode::binary, header.size() + payload.size());
+    out += header;
+    out += payload;
+  });
+  if (deflater == nullptr) return;
+  slice(frame, deflated(encoding)) = slice(frame, encoding);
+  std::string shorter;
+  if (!deflater->append(shorter, {header, payload})) return;
+  slice(frame, deflated(encoding)) = added(batch, [&](std::string& out) {
+    protocol::append_frame_header(out, protocol::Opcode::binary, shorter.size(), true);
+    out += shorter;
+  });
+}
+
+void add_text(FrameBatch& batch, Frame& frame, std::string_view tail, protocol::Deflater* deflater) {
+  slice(frame, Encoding::json) = added(batch, [&](std::string& out) { out += tail; });
+  if (deflater == nullptr) return;
+  const Slice shorter = added(batch, [&](std::string& out) { deflater->append(out, {tail}); });
+  slice(frame, Encoding::json_deflated) = shorter.size > 0 ? shorter : slice(frame, Encoding::json);
 }
 
 }  // namespace
 
 std::uint32_t encode(FrameBatch& batch, Frame frame, std::string_view payload, const Wanted& wanted,
-                     const TextTails* texts) {
+                     const TextTails* texts, protocol::Deflater& deflater) {
+  const auto wants = [&](Encoding encoding) { return wanted[static_cast<std::size_t>(encoding)]; };
+  const auto deflater_of = [&](Encoding encoding) { return wants(deflated(encoding)) ? &deflater : nullptr; };
   std::uint32_t count = 0;
   if (texts != nullptr) {
-    for (std::size_t i = 0; i < texts->size(); ++i) {
-      const Slice text = added(batch, [&](std::string& out) { out += (*texts)[i]; });
-      if (i + 1 == texts->size()) {
-        slice(frame, Encoding::json) = text;
-        break;
-      }
+    for (std::size_t i = 0; i + 1 < texts->size(); ++i) {
       Frame further = frame;
       further.last = false;
       further.seq = FeedSeq(frame.seq.value() - (texts->size() - 1 - i));
-      slice(further, Encoding::json) = text;
+      add_text(batch, further, (*texts)[i], deflater_of(Encoding::json));
       batch.frames.push_back(further);
       ++count;
     }
+    if (!texts->empty()) add_text(batch, frame, texts->back(), deflater_of(Encoding::json));
   }
-  const auto wants = [&](Encoding encoding) { return wanted[static_cast<std::size_t>(encoding)]; };
-  slice(frame, Encoding::raw) =
-      added(batch, [&](std::string& out) { append_binary(out, frame, payload, false); });
-  if (wants(Encoding::v1)) {
-    slice(frame, Encoding::v1) =
-        added(batch, [&](std::string& out) { append_binary(out, frame, payload, true); });
+  add_binary(batch, frame, Encoding::raw, {}, payload, deflater_of(Encoding::raw));
+  if (wants(Encoding::v1) || wants(Encoding::v1_deflated)) {
+    add_binary(batch, frame, Encoding::v1, header_of(frame), payload, deflater_of(Encoding::v1));
   }
   if (wants(Encoding::base64)) {
     slice(frame, Encoding::base64) =
@@ -66,23 +83,21 @@ std::uint32_t encode(FrameBatch& batch, Frame frame, std::string_view payload, c
 }
 
 void encode_whole(FrameBatch& batch, Frame frame, Encoding encoding, const protocol::Diff& diff,
-                  const protocol::Cursor& cursor) {
+                  const protocol::Cursor& cursor, protocol::Deflater& deflater) {
   frame.part = 0;
   frame.last = true;
   frame.slices = {};
-  slice(frame, encoding) = added(batch, [&](std::string& out) {
-    switch (encoding) {
-      case Encoding::raw:
-      case Encoding::v1:
-        return append_binary(out, frame, protocol::encode_diff(diff), encoding == Encoding::v1);
-      case Encoding::json:
-        out += protocol::diff_tail(diff, 0, diff.changes.size(), cursor, true);
-        return;
-      case Encoding::base64:
-        out += protocol::diff_base64_tail(protocol::encode_diff(diff));
-        return;
-    }
-  });
+  const Encoding uncompressed = protocol::plain(encoding);
+  protocol::Deflater* const shorter = encoding == uncompressed ? nullptr : &deflater;
+  if (uncompressed == Encoding::json) {
+    add_text(batch, frame, protocol::diff_tail(diff, 0, diff.changes.size(), cursor, true), shorter);
+  } else if (uncompressed == Encoding::base64) {
+    slice(frame, encoding) = added(
+        batch, [&](std::string& out) { out += protocol::diff_base64_tail(protocol::encode_diff(diff)); });
+  } else {
+    const std::string header = uncompressed == Encoding::v1 ? header_of(frame) : std::string();
+    add_binary(batch, frame, uncompressed, header, protocol::encode_diff(diff), shorter);
+  }
   batch.frames.push_back(frame);
 }
 

@@ -9,6 +9,7 @@
 
 #include "feed/events.h"
 #include "protocol/cursor.h"
+#include "protocol/deflate.h"
 #include "protocol/diff.h"
 
 namespace tidegate::feed {
@@ -16,6 +17,12 @@ namespace tidegate::feed {
 /// Which encodings somebody wants. `raw` is always made: the payload is found again behind its WebSocket
 /// header.
 using Wanted = std::array<bool, protocol::kEncodings>;
+
+/// Texts are to be made, compressed or not.
+[[nodiscard]] inline bool wants_text(const Wanted& wanted) {
+  return wanted[static_cast<std::size_t>(protocol::Encoding::json)] ||
+         wanted[static_cast<std::size_t>(protocol::Encoding::json_deflated)];
+}
 
 /// A diff's text messages as tails, in order; one, or several where it is large.
 using TextTails = std::vector<std::string>;
@@ -28,13 +35,14 @@ inline constexpr std::size_t kTextsMax = 1024;
 
 /// Appends the record's frames to the batch: one, and before it one for each further text. `texts` may be
 /// null (nobody wants them, or this is not the diff's last part). `frame` carries everything but the slices.
-/// Returns how many frames.
+/// Returns how many frames. What is not worth compressing has one slice for both encodings; a compressed text
+/// is there beside the plain one, of which a fence's filter may need a copy.
 std::uint32_t encode(FrameBatch& batch, Frame frame, std::string_view payload, const Wanted& wanted,
-                     const TextTails* texts);
+                     const TextTails* texts, protocol::Deflater& deflater);
 
-/// Appends one frame with the whole diff, however large, in this encoding alone.
+/// Appends one frame with the whole diff, however large, in this encoding alone (and its plain twin).
 void encode_whole(FrameBatch& batch, Frame frame, protocol::Encoding encoding, const protocol::Diff& diff,
-                  const protocol::Cursor& cursor);
+                  const protocol::Cursor& cursor, protocol::Deflater& deflater);
 
 /// The log's value, out of the raw slice. Empty for a frame that has none (a further text).
 std::string_view payload_of(const FrameBatch& batch, const Frame& frame);

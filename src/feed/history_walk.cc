@@ -194,7 +194,7 @@ void HistoryWalk::diff(Span& span, const log::Record& record) {
   Wanted wanted{};
   for (const RereadJob* each : span.jobs) wanted[index_of(each->encoding)] = true;
   std::optional<TextTails> texts;
-  if (wanted[index_of(protocol::Encoding::json)]) {
+  if (wants_text(wanted)) {
     if (frame.part == 0) span.parts.clear();
     span.parts += record.value;
     if (frame.last) {
@@ -203,7 +203,7 @@ void HistoryWalk::diff(Span& span, const log::Record& record) {
       if (!texts) return fail_before(span, record.offset, Refusal::broken);
     }
   }
-  encode(span.history->batch, frame, record.value, wanted, texts ? &*texts : nullptr);
+  encode(span.history->batch, frame, record.value, wanted, texts ? &*texts : nullptr, deflater_);
 }
 
 /// Answers those whose tails begin at or before what was read; at the log's end also in the middle of parts.

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "feed/history.h"
+#include "protocol/deflate.h"
 
 namespace tidegate::feed {
 
@@ -60,6 +61,7 @@ class HistoryWalk {
   std::unordered_map<std::string_view, Span> spans_;  // by key; those that are not answered
   std::multimap<Offset, std::string_view> begins_;    // spans that wait for their first record
   std::unique_ptr<log::Reader> reader_;
+  protocol::Deflater deflater_;
   Offset read_{-1};
   Generation seen_{-1};
   std::size_t bytes_ = 0;  // read since the walk, or what is left of it, began

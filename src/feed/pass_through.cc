@@ -114,7 +114,7 @@ void PassThrough::on_replay(const ReplayResult& result) {
                       .xid = record->xid,
                       .part = record->part,
                       .last = record->last};
-    encode(history->batch, frame, record->value, wanted, nullptr);
+    encode(history->batch, frame, record->value, wanted, nullptr, deflater_);
   }
   history->up_to = FeedSeq(after.value() + Numbering::kReplayMax);
   if (!history->batch.frames.empty()) subscription->history = std::move(history);

@@ -11,6 +11,7 @@
 #include "feed/probe.h"
 #include "feed/replay.h"
 #include "log/log.h"
+#include "protocol/deflate.h"
 
 namespace tidegate::feed {
 
@@ -49,6 +50,7 @@ class PassThrough {
   Parts parts_;
   std::vector<Offset> ends_;  // one a partition: behind what was read
   std::optional<Lsn> head_;   // the highest LSN that was read
+  protocol::Deflater deflater_;
   std::unordered_map<SubscriptionId, FeedSeq>
       replays_;  // under way: the place before the room for their records
 };

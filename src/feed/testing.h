@@ -379,7 +379,7 @@ class Stage {
       if (slice.size == 0) continue;
       const bool piece = managed_ && (frame.part != 0 || !frame.last);
       if (piece && !protocol::takes_parts(follower.encoding)) continue;
-      const bool whole = managed_ && follower.encoding != protocol::Encoding::json;
+      const bool whole = managed_ && protocol::plain(follower.encoding) != protocol::Encoding::json;
       follower.got.push_back({frame.lsn,
                               whole || follower.encoding == protocol::Encoding::raw
                                   ? value_of(*run.batch, frame)

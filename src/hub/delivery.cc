@@ -9,6 +9,7 @@
 #include "base/fault_point.h"
 #include "hub/hub_state.h"
 #include "hub/neighbours.h"
+#include "protocol/deflate.h"
 
 namespace tidegate::hub {
 namespace {
@@ -193,28 +194,44 @@ void Hub::State::push(Subscription& subscription, const feed::FrameBatch& batch,
   Session& session = subscription.session;
   const bool piece = !session.traits.pass_through && (frame.part != 0 || !frame.last);
   if (piece && !protocol::takes_parts(subscription.encoding)) return;  // the feed resets it (rule 5)
-  const std::string_view bytes = bytes_of(batch, frame.slices[slice_index(subscription.encoding)]);
-  Piece mark{Piece::Kind::frame, subscription.id};
+  const feed::Slice slice = frame.slices[slice_index(subscription.encoding)];
   if (subscription.diff_head.empty()) {
-    session.outbox.push_shared(held, bytes, mark);
-  } else if (!bytes.empty()) {
-    // While the filter is on the cursor must carry it, so the tail's shared one won't do.
-    const Fence* filter = subscription.place.filter();
-    std::string own;
-    std::size_t shared = 0;
-    if (filter != nullptr && subscription.encoding == protocol::Encoding::json) {
-      own = protocol::splice_fence(bytes, *filter);
-      own.pop_back();
-      shared = bytes.size() - 1;  // the last byte is shared all the same: it says which frame this is
-    }
-    std::string start;
-    protocol::append_frame_header(start, protocol::Opcode::text,
-                                  subscription.diff_head.size() + own.size() + bytes.size() - shared);
-    session.outbox.push(start + subscription.diff_head + own, mark);
-    mark.begins = false;
-    session.outbox.push_shared(held, bytes.substr(shared), mark);
+    session.outbox.push_shared(held, bytes_of(batch, slice), {Piece::Kind::frame, subscription.id});
+  } else if (slice.size > 0) {
+    push_text(subscription, batch, frame, held);
   }
   mark_dirty(session);
+}
+
+/// The subscriber's own head, and the tail that everybody shares.
+void Hub::State::push_text(Subscription& subscription, const feed::FrameBatch& batch,
+                           const feed::Frame& frame, Held& held) {
+  const auto plain = frame.slices[slice_index(protocol::plain(subscription.encoding))];
+  const auto wanted = frame.slices[slice_index(subscription.encoding)];
+  std::string_view shared = bytes_of(batch, plain);
+  std::string own = subscription.diff_head;
+  bool deflated = false;
+  // While the filter is on the cursor must carry it, so the tail's shared one won't do.
+  const Fence* filter = subscription.place.filter();
+  if (filter != nullptr && protocol::plain(subscription.encoding) == protocol::Encoding::json) {
+    own += protocol::splice_fence(shared, *filter);
+    own.pop_back();
+    shared.remove_prefix(shared.size() -
+                         1);  // the last byte is shared all the same: it says which frame this is
+  } else if (wanted.offset != plain.offset) {
+    // Uncompressed and compressed blocks may follow each other in one message.
+    deflated = true;
+    shared = bytes_of(batch, wanted);
+    own.clear();
+    protocol::append_stored(own, subscription.diff_head);
+  }
+  std::string start;
+  protocol::append_frame_header(start, protocol::Opcode::text, own.size() + shared.size(), deflated);
+  hub::Outbox& outbox = subscription.session.outbox;
+  Piece mark{Piece::Kind::frame, subscription.id};
+  outbox.push(start + own, mark);
+  mark.begins = false;
+  outbox.push_shared(held, shared, mark);
 }
 
 void Hub::State::count(const Tally& tally) {

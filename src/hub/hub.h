@@ -23,6 +23,7 @@ namespace tidegate::hub {
 struct SessionTraits {
   bool v1 = false;            ///< subprotocol tidegate.v1
   bool pass_through = false;  ///< the seed's rules
+  bool deflate = false;       ///< takes compressed frames
 };
 
 /// A subscribe that parsing, policy and binding have passed.

@@ -23,7 +23,7 @@ void erase_unordered(std::vector<T>& list, const T& item) {
 }
 
 bool is_text(protocol::Encoding encoding) {
-  return encoding == protocol::Encoding::json || encoding == protocol::Encoding::base64;
+  return protocol::plain(encoding) == protocol::Encoding::json || encoding == protocol::Encoding::base64;
 }
 
 }  // namespace
@@ -134,8 +134,9 @@ bool Hub::State::follow_existing(Session& session, const SubscribeRequest& reque
 
 void Hub::State::subscribe(Session& session, SubscribeRequest request) {
   owner_.check();
-  const auto encoding =
+  const auto plain =
       request.frames.value_or(session.traits.v1 ? protocol::Encoding::v1 : protocol::Encoding::raw);
+  const auto encoding = session.traits.deflate ? protocol::deflated(plain) : plain;
   if (const auto used = session.by_name.find(request.hash_id); used != session.by_name.end()) {
     Subscription& earlier = *used->second;
     if (earlier.names.size() == 1) {
@@ -163,7 +164,7 @@ void Hub::State::subscribe(Session& session, SubscribeRequest request) {
   made->query = request.query_hash;
   made->encoding = encoding;
   made->latest = request.latest;
-  if (encoding == protocol::Encoding::json) made->diff_head = protocol::message_head("diff", request.hash_id);
+  if (plain == protocol::Encoding::json) made->diff_head = protocol::message_head("diff", request.hash_id);
   if (encoding == protocol::Encoding::base64)
     made->diff_head = protocol::message_head("diffB64", request.hash_id);
   session.by_name.emplace(std::move(request.hash_id), made.get());

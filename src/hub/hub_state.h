@@ -76,6 +76,8 @@ class Hub::State {
   void offer(Subscription& subscription, const feed::FrameBatch& batch, const feed::Frame& frame, Held& held,
              Tally& tally);
   void push(Subscription& subscription, const feed::FrameBatch& batch, const feed::Frame& frame, Held& held);
+  static void push_text(Subscription& subscription, const feed::FrameBatch& batch, const feed::Frame& frame,
+                        Held& held);
   void lag(Subscription& subscription);
   void go_live(Subscription& subscription);
   void count(const Tally& tally);

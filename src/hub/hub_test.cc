@@ -10,6 +10,7 @@
 #include "base/testing.h"
 #include "hub/testing.h"
 #include "protocol/cursor.h"
+#include "protocol/deflate.h"
 
 namespace tidegate::hub {
 namespace {
@@ -211,6 +212,42 @@ TEST_F(HubTest, rule_18_a_text_diff_carries_the_filter_in_its_cursor_while_it_is
   ASSERT_EQ(texts.size(), 2u);
   EXPECT_EQ(texts[0], R"({"op":"diff","hashId":"a")" + protocol::splice_fence(tail, fence));
   EXPECT_EQ(texts[1], R"({"op":"diff","hashId":"a")" + tail);
+}
+
+TEST_F(HubTest, a_compressed_text_is_its_own_head_as_it_is_and_the_tail_that_all_share) {
+  const SessionId session = hub->open({.v1 = true, .deflate = true});
+  const SubscriptionId id = subscribe(session, "a", Encoding::json);
+  EXPECT_EQ(commands_of<feed::SubscribeCommand>().at(0).encoding, Encoding::json_deflated);
+  accept(id);
+  const Fence fence{Lsn(100), XidSnapshot{Xid(5), Xid(10), {Xid(5)}}};
+  snapshot({id}, 0, {",\"rows\":[]}"}, fence);
+  caught_up(id, 0);
+  read(session);
+  const std::string tail =
+      R"(,"version":"1","cursor":{"lsn":"1"},"changes":[")" + std::string(1'000, 'x') + R"("],"last":true})";
+  const auto compressed = [&](std::uint64_t seq) {
+    feed::FrameRun made = run(1, seq, {tail}, Xid(5));
+    auto batch = std::make_shared<feed::FrameBatch>();
+    batch->bytes = made.batch->bytes;
+    batch->frames = made.batch->frames;
+    const auto at = static_cast<std::uint32_t>(batch->bytes.size());
+    protocol::Deflater deflater;
+    EXPECT_TRUE(deflater.append(batch->bytes, {tail}));
+    batch->frames[0].slices[static_cast<std::size_t>(Encoding::json_deflated)] = {
+        at, static_cast<std::uint32_t>(batch->bytes.size()) - at};
+    made.batch = std::move(batch);
+    return made;
+  };
+  deliver(compressed(50));
+  deliver(compressed(150));
+  const auto texts = read(session);
+  ASSERT_EQ(texts.size(), 2u);
+  EXPECT_EQ(texts[0], R"({"op":"diff","hashId":"a")" + protocol::splice_fence(tail, fence))
+      << "the filter is on";
+  EXPECT_LT(texts[1].size(), 200u);
+  std::string text;
+  EXPECT_EQ(protocol::inflate_message(texts[1], 1 << 20, text), protocol::Inflated::whole);
+  EXPECT_EQ(text, R"({"op":"diff","hashId":"a")" + tail);
 }
 
 TEST_F(HubTest, a_second_name_for_an_equal_query_follows_the_first_and_outlives_it) {

@@ -6,14 +6,15 @@ namespace tidegate::protocol {
 namespace {
 
 constexpr std::uint8_t kFin = 0x80;
+constexpr std::uint8_t kRsv1 = 0x40;
 constexpr std::uint64_t kShortPayloadMax = 125;
 constexpr char kLength16 = 126;
 constexpr char kLength64 = 127;
 
 }  // namespace
 
-void append_frame_header(std::string& out, Opcode opcode, std::uint64_t payload_size) {
-  out.push_back(static_cast<char>(kFin | static_cast<std::uint8_t>(opcode)));
+void append_frame_header(std::string& out, Opcode opcode, std::uint64_t payload_size, bool deflated) {
+  out.push_back(static_cast<char>(kFin | (deflated ? kRsv1 : 0) | static_cast<std::uint8_t>(opcode)));
   if (payload_size <= kShortPayloadMax) {
     out.push_back(static_cast<char>(payload_size));
   } else if (payload_size <= 0xffff) {

@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "protocol/deflate.h"
 #include "session/connection.h"
 #include "session/opening.h"
 #include "session/routes.h"
@@ -61,7 +62,7 @@ class HttpConnection final : public Connection {
   Awaitable<bool> write(Response& response);
   [[nodiscard]] std::optional<Response> refusal(const Request& request, const Opening& opening,
                                                 Caller& caller, const std::optional<Seat>& seat) const;
-  void upgrade(std::string answer, Caller caller, Seat seat, const beast::flat_buffer& ahead);
+  void upgrade(std::string answer, Caller caller, bool deflate, Seat seat, const beast::flat_buffer& ahead);
   [[nodiscard]] Response answer(const Request& request) const;
 
   Shard& shard_;
@@ -185,7 +186,12 @@ Awaitable<bool> HttpConnection::serve_one(beast::flat_buffer& buffer) {
     refused->keep_alive(false);
     co_return co_await write(*refused);
   }
-  upgrade(switching_protocols(*accept, opening.selected), std::move(caller), std::move(*seat), buffer);
+  const auto extension =
+      context.options.deflate
+          ? protocol::accept_deflate(joined(request, http::field::sec_websocket_extensions))
+          : std::nullopt;
+  upgrade(switching_protocols(*accept, opening.selected, extension.value_or("")), std::move(caller),
+          extension.has_value(), std::move(*seat), buffer);
   co_return false;
 }
 
@@ -219,12 +225,16 @@ std::optional<Response> HttpConnection::refusal(const Request& request, const Op
   return response;
 }
 
-void HttpConnection::upgrade(std::string answer, Caller caller, Seat seat, const beast::flat_buffer& ahead) {
-  const hub::SessionTraits traits{caller.v1, shard_.context().options.pass_through};
+void HttpConnection::upgrade(std::string answer, Caller caller, bool deflate, Seat seat,
+                             const beast::flat_buffer& ahead) {
+  const hub::SessionTraits traits{caller.v1, shard_.context().options.pass_through, deflate};
   const auto number = shard_.next_number();
   const auto session = shard_.hub().open(traits);
-  Upgrade taken{std::move(stream_), std::move(answer),
-                std::string(static_cast<const char*>(ahead.data().data()), ahead.size()), std::move(caller),
+  Upgrade taken{std::move(stream_),
+                std::move(answer),
+                std::string(static_cast<const char*>(ahead.data().data()), ahead.size()),
+                deflate,
+                std::move(caller),
                 std::move(seat)};
   shard_.adopt(number, serve_websocket(shard_, number, session, std::move(taken)), session);
 }

@@ -77,12 +77,14 @@ std::optional<std::string> accept_of(std::string_view key) {
   return base64_encode({reinterpret_cast<const char*>(digest.data()), digest.size()});
 }
 
-std::string switching_protocols(std::string_view accept, std::string_view selected) {
+std::string switching_protocols(std::string_view accept, std::string_view selected,
+                                std::string_view extension) {
   std::string answer = fmt::format(
       "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
       "Sec-WebSocket-Accept: {}\r\n",
       accept);
   if (!selected.empty()) answer += fmt::format("Sec-WebSocket-Protocol: {}\r\n", selected);
+  if (!extension.empty()) answer += fmt::format("Sec-WebSocket-Extensions: {}\r\n", extension);
   return answer + "\r\n";
 }
 

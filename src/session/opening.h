@@ -26,8 +26,9 @@ Opening read_opening(std::string_view offered, std::string_view authorization,
 /// What answers a Sec-WebSocket-Key (RFC 6455 section 4.2.2); nothing where it is not 16 bytes in base64.
 std::optional<std::string> accept_of(std::string_view key);
 
-/// The whole answer that opens a WebSocket.
-std::string switching_protocols(std::string_view accept, std::string_view selected);
+/// The whole answer that opens a WebSocket. `selected` and `extension` empty: none.
+std::string switching_protocols(std::string_view accept, std::string_view selected,
+                                std::string_view extension = {});
 
 /// The first value of `name` in a target's query part, as it stands there: a token has no character that a
 /// URL would escape. Empty where there is none, and for an empty name.

@@ -21,6 +21,8 @@ struct Options {
   std::vector<std::string> origins;
   /// Of the query part of the target, where a token may stand (switched on by its name); empty: nowhere.
   std::string token_parameter;
+  /// permessage-deflate, for clients that offer it.
+  bool deflate = false;
   /// How long a drain may take.
   std::chrono::milliseconds drain{5'000};
   /// The seed's rules: no catalogue, nothing verified.

@@ -5,8 +5,10 @@
 #include <utility>
 
 #include "base/encoding.h"
+#include "protocol/deflate.h"
 #include "protocol/errors.h"
 #include "protocol/frames.h"
+#include "query/utf8.h"
 #include "session/frame_queue.h"
 #include "session/frame_reader.h"
 #include "session/shard.h"
@@ -19,6 +21,7 @@ using namespace std::chrono_literals;
 /// A peer that was told to go, and takes nothing more, has this long.
 constexpr auto kGoodbye = 5s;
 constexpr std::uint16_t kAbnormal = 1006;
+constexpr std::uint16_t kNotReadable = 1007;
 /// Reads of one connection before others have their turn.
 constexpr int kReads = 4;
 
@@ -43,6 +46,8 @@ class WebSocketConnection final : public Connection {
   Got receive();
   void take(std::span<char> bytes);
   void on(const FrameReader::Message& message, std::string& pongs);
+  void on_text(const FrameReader::Message& message);
+  void violate(std::uint16_t code, std::string_view why);
   void on_close(std::string_view payload);
   void read_on(Got got);
   void sweep_goodbye(Steady now);
@@ -76,7 +81,7 @@ WebSocketConnection::WebSocketConnection(Shard& shard, std::uint64_t number, Ses
       session_(session),
       seat_(std::move(upgrade.seat)),
       queue_(std::move(upgrade.stream), shard.hub().outbox(session), shard.context().probe),
-      reader_(shard.context().options.payload_bytes_max, false),
+      reader_(shard.context().options.payload_bytes_max, upgrade.deflate),
       conversation_(shard.context(), shard.context().probe, shard.hub(), shard.catalogue(), session,
                     std::move(upgrade.caller)),
       heard_(shard.now()),
@@ -138,10 +143,8 @@ void WebSocketConnection::take(std::span<char> bytes) {
   auto next = reader_.next(message);
   for (; next == FrameReader::Next::message && !deaf_; next = reader_.next(message)) on(message, pongs);
   queue_.push_pongs(std::move(pongs));
-  if (next == FrameReader::Next::violated && !deaf_) {
-    deaf_ = true;
-    queue_.push_close(reader_.violation().code, reader_.violation().why);
-  }
+  if (next == FrameReader::Next::violated && !deaf_)
+    violate(reader_.violation().code, reader_.violation().why);
   paused_ = queue_.pongs_unwritten();
 }
 
@@ -150,7 +153,7 @@ void WebSocketConnection::on(const FrameReader::Message& message, std::string& p
   switch (message.kind) {
     case Kind::text:
       queue_.push_pongs(std::exchange(pongs, {}));  // answers in the order of what they answer
-      if (!queue_.close_code()) conversation_.on_text(message.payload);
+      if (!queue_.close_code()) on_text(message);
       return;
     case Kind::binary:
       return shard_.context().probe.received(Operation::binary);
@@ -164,6 +167,27 @@ void WebSocketConnection::on(const FrameReader::Message& message, std::string& p
       queue_.push_pongs(std::exchange(pongs, {}));
       return on_close(message.payload);
   }
+}
+
+void WebSocketConnection::on_text(const FrameReader::Message& message) {
+  if (!message.compressed) return conversation_.on_text(message.payload);
+  std::string text;
+  switch (protocol::inflate_message(message.payload, shard_.context().options.payload_bytes_max, text)) {
+    case protocol::Inflated::broken:
+      return violate(kNotReadable, "a compressed message that can't be inflated");
+    case protocol::Inflated::too_large:
+      return violate(number_of(protocol::CloseCode::too_big), "the message is too long");
+    case protocol::Inflated::whole:
+      break;
+  }
+  if (query::whole_characters(text) != text.size()) return violate(kNotReadable, "a text that is not UTF-8");
+  conversation_.on_text(text);
+}
+
+/// Nothing that follows is looked at.
+void WebSocketConnection::violate(std::uint16_t code, std::string_view why) {
+  deaf_ = true;
+  queue_.push_close(code, why);
 }
 
 /// Answered with its own code, behind all that is queued; where we were first, that was the answer.

@@ -18,6 +18,7 @@ struct Upgrade {
   Stream stream;
   std::string answer;  ///< to the opening request, not sent yet
   std::string ahead;   ///< read behind the request
+  bool deflate;        ///< messages may be compressed
   Caller caller;
   Seat seat;
 };
