@@ -123,7 +123,8 @@ class StretchTest : public testing::Test {
     frame.offset = Offset(static_cast<std::int64_t>(lsn));
     frame.part = part;
     frame.last = last;
-    encode(*batch, frame, value, {}, nullptr);
+    protocol::Deflater deflater;
+    encode(*batch, frame, value, {}, nullptr, deflater);
   }
   static std::string encoded(std::uint64_t lsn, std::size_t bytes = 1) {
     return protocol::encode_diff(diff(lsn, {insert(std::to_string(lsn), std::string(bytes, 'x'))}));

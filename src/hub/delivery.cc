@@ -215,9 +215,9 @@ void Hub::State::push_text(Subscription& subscription, const feed::FrameBatch& b
   const Fence* filter = subscription.place.filter();
   if (filter != nullptr && protocol::plain(subscription.encoding) == protocol::Encoding::json) {
     own += protocol::splice_fence(shared, *filter);
+    // The last byte is shared all the same: it says which frame this is.
     own.pop_back();
-    shared.remove_prefix(shared.size() -
-                         1);  // the last byte is shared all the same: it says which frame this is
+    shared.remove_prefix(shared.size() - 1);
   } else if (wanted.offset != plain.offset) {
     // Uncompressed and compressed blocks may follow each other in one message.
     deflated = true;
