@@ -426,6 +426,9 @@ Section queries() {
        duration("match-linger-ms", kMatching,
                 "A query that nobody asks for any more is matched for so many ms.", {0, kDay},
                 [](auto& s) -> auto& { return s.matcher.linger; }),
+       toggle("read-all-partitions", kServe,
+              "Kafka: every partition is read, not only those that a query of a client here lies in.",
+              [](auto& s) -> auto& { return s.feed.read_all_partitions; }),
        toggle(
            "unsafe-lsn-fence", kServe,
            "Wrong on purpose: fences snapshots by LSN, which loses changes. Only for the test that shows so.",

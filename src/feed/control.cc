@@ -1,5 +1,6 @@
 #include "feed/control.h"
 
+#include <deque>
 #include <utility>
 
 #include "base/encoding.h"
@@ -13,6 +14,8 @@ struct Control::Answers {
   Incarnation renewed_incarnation;  // of whom
   std::vector<std::string> failed;
   std::optional<Error> failure;
+  std::deque<std::pair<std::uint64_t, Offset>> marks;  // stored and not yet reached
+  std::function<void()> wake;                          // absent once there is nobody to be woken
 
   /// Of an append; `fatal` is for good. With mutex held.
   void failed_with(const Error& error) {
@@ -29,9 +32,14 @@ Control::Control(registry::Registry& registry, Clock& clock, const Options& opti
       options_(options),
       on_news_(std::move(on_news)),
       incarnation_(random_u64()),
-      answers_(std::make_shared<Answers>()) {}
+      answers_(std::make_shared<Answers>()) {
+  answers_->wake = on_news_;
+}
 
-Control::~Control() = default;
+Control::~Control() {
+  std::lock_guard lock(answers_->mutex);
+  answers_->wake = nullptr;
+}
 
 Status Control::start(std::chrono::milliseconds timeout) {
   auto following = registry_.follow([this](const registry::Entry& entry) { on_entry(entry); },
@@ -54,6 +62,7 @@ Status Control::start(std::chrono::milliseconds timeout) {
 void Control::on_entry(const registry::Entry& entry) {
   {
     std::lock_guard lock(mutex_);
+    read_ = entry.offset;
     if (const auto* epoch = std::get_if<registry::EpochBound>(&entry.record)) {
       news_.epoch = *epoch;
     } else if (const auto* fence = std::get_if<registry::GenerationFence>(&entry.record)) {
@@ -65,7 +74,7 @@ void Control::on_entry(const registry::Entry& entry) {
       }
       news_.flooded |= news_.fences.size() >= kFencesMax;
       if (!news_.flooded) news_.fences.push_back(*fence);
-    } else {
+    } else if (!marking_) {
       return;
     }
   }
@@ -75,7 +84,24 @@ void Control::on_entry(const registry::Entry& entry) {
 
 Control::News Control::take() {
   std::lock_guard lock(mutex_);
+  if (marking_) {
+    std::lock_guard answers_lock(answers_->mutex);
+    auto& marks = answers_->marks;
+    for (; !marks.empty() && marks.front().second <= read_; marks.pop_front()) {
+      news_.mark = marks.front().first;
+    }
+    marking_ = news_.mark != last_mark_;
+  }
   return std::exchange(news_, {});
+}
+
+std::uint64_t Control::mark() {
+  {
+    std::lock_guard lock(mutex_);
+    marking_ = true;
+  }
+  send_lease(false, ++last_mark_);
+  return last_mark_;
 }
 
 bool Control::caught_up() const {
@@ -99,15 +125,18 @@ void Control::retire(const std::string& routing_key) {
   registry_.append(registry::Registration{incarnation_, routing_key, "", true}, [](const Result<Offset>&) {});
 }
 
-void Control::send_lease(bool ended) {
+void Control::send_lease(bool ended, std::uint64_t mark) {
   sent_ = clock_.steady();
   registry_.append(
       registry::Lease{incarnation_, ended},
-      [answers = answers_, sent = sent_, incarnation = incarnation_](const Result<Offset>& stored) {
+      [answers = answers_, sent = sent_, incarnation = incarnation_, mark](const Result<Offset>& stored) {
         std::lock_guard lock(answers->mutex);
         if (!stored) return answers->failed_with(stored.error());
         answers->renewed = sent;
         answers->renewed_incarnation = incarnation;
+        if (mark == 0) return;
+        answers->marks.emplace_back(mark, *stored);
+        if (answers->wake) answers->wake();
       });
   fault_point("gateway.lease_sent");
 }

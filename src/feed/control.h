@@ -1,6 +1,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -26,6 +27,7 @@ class Control {
     std::optional<registry::EpochBound> epoch;
     std::vector<registry::GenerationFence> fences;  ///< in the order in which they are stored
     bool flooded = false;                           ///< more than kFencesMax of them came: some are missing
+    std::uint64_t mark = 0;                         ///< the last one up to which all has been read
   };
   static constexpr std::size_t kFencesMax = 100'000;
 
@@ -35,6 +37,8 @@ class Control {
   /// Follows, and waits until everything that was there has been read.
   Status start(std::chrono::milliseconds timeout);
   [[nodiscard]] News take();
+  /// Stores something in the control topic; once that, and all before it, has been read, News says so.
+  [[nodiscard]] std::uint64_t mark();
   /// Any thread.
   [[nodiscard]] bool caught_up() const;
 
@@ -54,7 +58,7 @@ class Control {
  private:
   struct Answers;  // of the registry, on its threads; they may come after this object's end
   void on_entry(const registry::Entry& entry);
-  void send_lease(bool ended);
+  void send_lease(bool ended, std::uint64_t mark = 0);
 
   registry::Registry& registry_;
   Clock& clock_;
@@ -62,12 +66,15 @@ class Control {
   const std::function<void()> on_news_;
   Incarnation incarnation_;
   Steady sent_{};
+  std::uint64_t last_mark_ = 0;
   std::shared_ptr<Answers> answers_;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   News news_;               // guarded by mutex_
   bool caught_up_ = false;  // guarded by mutex_
+  Offset read_{-1};         // guarded by mutex_
+  bool marking_ = false;    // guarded by mutex_: a mark has not been reached
 
   std::unique_ptr<registry::Following> following_;  // last: its callbacks use all of the above
 };

@@ -157,6 +157,11 @@ struct Passed {
   Epoch epoch;
 };
 
+/// The partition is read no more: what it had passed says nothing of the time when it is read again.
+struct Unread {
+  Partition partition;
+};
+
 /// One query's fault; the subscription is over unless `keeps` (then it is told and goes on waiting).
 struct Refused {
   SubscriptionId subscription;
@@ -189,8 +194,8 @@ struct Stale {
   std::optional<std::int64_t> since_unix_ms;
 };
 
-using Event = std::variant<Accepted, SnapshotReady, CaughtUp, Deliver, Passed, Refused, Waiting, Evicted,
-                           Relieve, Stale>;
+using Event = std::variant<Accepted, SnapshotReady, CaughtUp, Deliver, Passed, Unread, Refused, Waiting,
+                           Evicted, Relieve, Stale>;
 
 /// How the feed reaches one shard. `post` is called on the feed's thread; `backlog_bytes` says what was
 /// posted and not yet handled, and the feed reads no further while any shard's is above its limit.

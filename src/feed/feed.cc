@@ -49,7 +49,8 @@ class Feed::State {
         commands_(options_.commands_bytes_max),
         snapshots_(kResultsMax),
         replays_(kResultsMax),
-        rereads_(kResultsMax) {
+        rereads_(kResultsMax),
+        ends_(kResultsMax) {
     assert((parts_.registry == nullptr) == (parts_.source == nullptr));
     assert(!parts_.shards.empty());
   }
@@ -58,7 +59,8 @@ class Feed::State {
   Status run();
   Status step(std::chrono::milliseconds wait);
   bool work() {
-    return (pool_ && pool_->work()) || (reread_ && reread_->work()) || (replay_ && replay_->work());
+    return (reading_ && reading_->work()) || (pool_ && pool_->work()) || (reread_ && reread_->work()) ||
+           (replay_ && replay_->work());
   }
   void stop() {
     stopping_ = true;
@@ -77,6 +79,11 @@ class Feed::State {
   void wake() {
     if (started_) reader_->wake();
   }
+  /// Whether only partitions that have channels are read.
+  [[nodiscard]] bool on_demand() const {
+    return managed() && parts_.registry->leases() && !options_.read_all_partitions;
+  }
+  [[nodiscard]] bool reads(Partition partition) const;
   Result<std::vector<log::Start>> starts();
   Status start_managed(const std::vector<log::Start>& ends);
   Status start_pass_through(const std::vector<log::Start>& starts);
@@ -101,6 +108,7 @@ class Feed::State {
   Mailbox<SnapshotResult> snapshots_;
   Mailbox<ReplayResult> replays_;
   Mailbox<RereadResult> rereads_;
+  Mailbox<EndResult> ends_;
   std::unique_ptr<log::Reader> reader_;
   std::atomic<bool> started_{false};  // reader_ is set
   std::atomic<bool> stopping_{false};
@@ -114,6 +122,7 @@ class Feed::State {
   std::unique_ptr<Control> control_;
   std::unique_ptr<SnapshotPool> pool_;
   std::unique_ptr<Reread> reread_;
+  std::unique_ptr<Reading> reading_;
   std::unique_ptr<Managed> managed_;
   std::unique_ptr<Replay> replay_;
   std::unique_ptr<PassThrough> pass_through_;
@@ -121,10 +130,19 @@ class Feed::State {
 
 // ---- start ----
 
-/// Each partition's end: rule 17 wants it noted before the first registration.
+/// At first one is enough, whose `progress` tells that the matcher is there; not the same in all gateways.
+bool Feed::State::reads(Partition partition) const {
+  if (!on_demand()) return true;
+  if (reading_) return reading_->reads(partition);
+  const auto partitions = static_cast<std::uint64_t>(parts_.log.partitions());
+  return static_cast<std::uint64_t>(partition.value()) == control_->incarnation().value() % partitions;
+}
+
+/// The end of each partition that is read: rule 17 wants it noted before the first registration there.
 Result<std::vector<log::Start>> Feed::State::starts() {
   std::vector<log::Start> starts;
   for (std::int32_t p = 0; p < parts_.log.partitions(); ++p) {
+    if (!reads(Partition(p))) continue;
     const auto watermarks = parts_.log.watermarks(Partition(p));
     if (!watermarks) return watermarks.error();
     starts.push_back({Partition(p), watermarks->end});
@@ -152,6 +170,7 @@ Status Feed::State::start() {
   snapshots_.set_on_post([this] { reader_->wake(); });
   replays_.set_on_post([this] { reader_->wake(); });
   rereads_.set_on_post([this] { reader_->wake(); });
+  ends_.set_on_post([this] { reader_->wake(); });
   started_ = true;
   return {};
 }
@@ -166,9 +185,17 @@ Status Feed::State::start_managed(const std::vector<log::Start>& ends) {
   reread_ = std::make_unique<Reread>(parts_.log, probe_, options_, [this](RereadResult result) {
     [[maybe_unused]] const bool posted = rereads_.post(std::move(result));
   });
-  managed_ = std::make_unique<Managed>(Managed::Parts{channels_, tail_, delivery_, *control_, *pool_,
-                                                      *reread_, probe_, parts_.clock, options_,
-                                                      parts_.log.partitions(), pressure_, parts_.warn});
+  if (on_demand()) {
+    auto reading = std::make_unique<Reading>(parts_.log, *reader_, options_, [this](EndResult result) {
+      [[maybe_unused]] const bool posted = ends_.post(std::move(result));
+    });
+    for (const log::Start& end : ends) reading->begin(end.partition);
+    reading_ = std::move(reading);
+  }
+  probe_.partitions_read(static_cast<std::int64_t>(ends.size()));
+  managed_ = std::make_unique<Managed>(
+      Managed::Parts{channels_, tail_, delivery_, *control_, *pool_, *reread_, probe_, parts_.clock, options_,
+                     parts_.log.partitions(), pressure_, *reader_, reading_.get(), parts_.warn});
   return check_database();
 }
 
@@ -282,12 +309,13 @@ void Feed::State::handle_results() {
   for (SnapshotResult& result : snapshots_.take()) managed_->on_snapshot(std::move(result));
   for (const ReplayResult& result : replays_.take()) pass_through_->on_replay(result);
   for (RereadResult& result : rereads_.take()) managed_->on_reread(std::move(result));
+  for (const EndResult& result : ends_.take()) managed_->on_end(result);
 }
 
 void Feed::State::handle_batch(const log::Batch& batch) {
   if (batch.records.empty()) return;
   fault_point("gateway.batch_read");
-  probe_.records_read(batch.records.size());
+  probe_.records_read(batch.records.size(), batch.bytes);
   delivery_.batch_read();
   for (const log::Record& record : batch.records) {
     if (managed_) {

@@ -49,7 +49,8 @@ void Managed::on_command(const SubscribeCommand& command) {
                                                              static_cast<std::uint32_t>(parts_.partitions)));
     channel->complete_since = parts_.delivery.now(*channel);
     channel->enlisted_at = parts_.clock.steady();
-    parts_.control.enlist(channel->key, command.query->canonical());
+    if (parts_.reading != nullptr) parts_.reading->join(channel->partition, channel->enlisted_at);
+    enlist(*channel);
   } else if (channel->query->table().relation != command.query->table().relation) {
     channel->query = command.query;  // the table was made anew under its name: snapshots are read of this one
   }
@@ -83,6 +84,11 @@ void Managed::on_news(const Control::News& news) {
     PartitionState& of = partition(fence.partition);
     of.fences.add(fence, of.read);
   }
+  on_epoch(news);
+  if (parts_.reading != nullptr && news.mark > 0) open_marked(news.mark);
+}
+
+void Managed::on_epoch(const Control::News& news) {
   if (!news.epoch || (epoch_ && epoch_->epoch == news.epoch->epoch)) return;
   const bool first = !epoch_;
   epoch_ = news.epoch;
@@ -103,7 +109,7 @@ void Managed::register_anew(Channel& channel, Reset reason) {
   channel.last_complete = Lsn();
   reset(channel, reason, std::nullopt);
   channel.enlisted_at = parts_.clock.steady();
-  parts_.control.enlist(channel.key, channel.query->canonical());
+  enlist(channel);
 }
 
 void Managed::reset(Channel& channel, Reset reason, std::optional<Lsn> complete_lsn) {
@@ -324,13 +330,12 @@ void Managed::on_time() {
   }
   for (const std::string& key : parts_.control.take_failed()) {
     Channel* channel = parts_.channels.find(std::string_view(key));
-    if (channel != nullptr) parts_.control.enlist(channel->key, channel->query->canonical());
+    if (channel != nullptr) enlist(*channel);
   }
   for (Channel* channel : parts_.channels.lapsed(now - parts_.options.linger)) {
-    parts_.control.retire(channel->key);
-    waiting_.erase(channel->id);
-    parts_.channels.remove(*channel);
+    remove(*channel);
   }
+  if (parts_.reading != nullptr) close_idle(now);
   on_late_rereads(now);
   parts_.probe.snapshots_waiting(parts_.pool.waiting());
   const std::vector<ChannelId> waiting(waiting_.begin(), waiting_.end());
@@ -355,13 +360,14 @@ void Managed::on_time() {
       parts_.delivery.post(pending, Waiting{pending, channel->activation ? "visibility" : "registration"});
     }
     // An answer that was missed (its epoch was not known here yet, say) must not be waited for for ever.
-    if (told && !channel->activation) parts_.control.enlist(channel->key, channel->query->canonical());
+    if (told && !channel->activation) enlist(*channel);
     advance(*channel);
   }
 }
 
 void Managed::on_lost() {
   for (PartitionState& partition : partitions_) partition.passed.reset();
+  if (parts_.reading != nullptr) parts_.reading->lost();
   parts_.channels.for_each([this](Channel& channel) { register_anew(channel, Reset::log_lost); });
 }
 

@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "feed/order.h"
 #include "feed/pressure.h"
 #include "feed/probe.h"
+#include "feed/reading.h"
 #include "feed/snapshot_pool.h"
 #include "feed/values.h"
 #include "log/log.h"
@@ -50,6 +52,8 @@ class Managed {
     const Options& options;
     std::int32_t partitions;
     const Pressure& relief;
+    log::Reader& reader;
+    Reading* reading = nullptr;  ///< null: all partitions are read
     std::function<void(const std::string&)> warn = nullptr;
   };
   explicit Managed(Parts parts);
@@ -67,6 +71,7 @@ class Managed {
   void on_batch_end();
   void on_snapshot(SnapshotResult result);
   void on_reread(RereadResult result);
+  void on_end(const EndResult& result);
   /// Records were lost: all channels begin anew.
   void on_lost();
   void on_time();
@@ -84,6 +89,8 @@ class Managed {
     std::optional<Passed> passed;  // not yet posted
   };
 
+  void on_epoch(const Control::News& news);
+
   // Records.
   void on_progress(const log::Record& record, PartitionState& partition);
   void on_active(Channel& channel, const log::Record& record);
@@ -92,6 +99,12 @@ class Managed {
   void on_reset(Channel& channel, const log::Record& record);
   void on_schema(Channel& channel, const log::Record& record);
   [[nodiscard]] bool fits(Channel& channel, const log::Record& record);
+
+  // Which partitions are read.
+  void enlist(Channel& channel);
+  void remove(Channel& channel);
+  void open_marked(std::uint64_t mark);
+  void close_idle(Steady now);
 
   // Channels.
   void register_anew(Channel& channel, Reset reason);
@@ -129,7 +142,8 @@ class Managed {
   Parts parts_;
   std::optional<registry::EpochBound> epoch_;
   std::vector<PartitionState> partitions_;
-  std::unordered_set<ChannelId> waiting_;  // channels with somebody pending
+  std::unordered_set<ChannelId> waiting_;                           // channels with somebody pending
+  std::unordered_map<Partition, std::vector<ChannelId>> unlisted_;  // until their partition's end is known
   std::uint64_t last_flight_ = 0;
   /// Resumes that the log is read for, in the order in which their acks are due (rule 16).
   struct Due {

@@ -159,9 +159,7 @@ void Managed::on_schema(Channel& channel, const log::Record& record) {
   for (SubscriptionId id : channel.subscriptions) {
     parts_.delivery.post(id, Refused{id, schema.code, schema.message, std::nullopt, false});
   }
-  parts_.control.retire(channel.key);
-  waiting_.erase(channel.id);
-  parts_.channels.remove(channel);
+  remove(channel);
 }
 
 }  // namespace tidegate::feed

@@ -17,6 +17,8 @@ struct Options {
   std::size_t latest_bytes_max = 4 << 20;
   /// Bytes posted to a shard and not yet handled, above which the feed reads no further.
   std::size_t shard_backlog_bytes_max = 64 << 20;
+  /// Managed, where gateways have leases: also partitions that no query here lies in.
+  bool read_all_partitions = false;
   /// Bytes of one read of the log.
   std::size_t read_bytes = 4 << 20;
   /// Commands of shards that wait for the feed; above it a subscribe is answered `unavailable`.

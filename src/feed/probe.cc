@@ -29,6 +29,10 @@ constexpr std::array<const char*, kRefusals> kRefusalNames = {
 
 Probe::Probe(metrics::Registry& r)
     : records_(r.counter("tidegate_feed_records_total", "Records read from the log.")),
+      bytes_(r.counter("tidegate_feed_bytes_total", "Bytes of keys and values read from the log.")),
+      partitions_(r.gauge("tidegate_feed_partitions", "Partitions of the log that are read.")),
+      opened_(r.counter("tidegate_feed_partitions_opened_total",
+                        "Times that reading a partition began because a query lies in it.")),
       frames_(r.counter("tidegate_feed_frames_encoded_total", "Frames encoded, once a record.")),
       deliveries_(
           r.counter("tidegate_feed_deliveries_total", "Frames posted to shards that have subscribers.")),

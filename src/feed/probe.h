@@ -73,7 +73,12 @@ class Probe {
  public:
   explicit Probe(metrics::Registry& registry);
 
-  void records_read(std::uint64_t count) { records_.add(count); }
+  void records_read(std::uint64_t count, std::size_t bytes) {
+    records_.add(count);
+    bytes_.add(bytes);
+  }
+  void partitions_read(std::int64_t count) { partitions_.set(count); }
+  void partition_opened() { opened_.add(); }
   void dropped(Drop reason) { drops_[static_cast<std::size_t>(reason)]->add(); }
   void frames_encoded(std::uint64_t count) { frames_.add(count); }
   void delivered(std::uint64_t count) { deliveries_.add(count); }
@@ -119,6 +124,9 @@ class Probe {
 
  private:
   metrics::Counter& records_;
+  metrics::Counter& bytes_;
+  metrics::Gauge& partitions_;
+  metrics::Counter& opened_;
   metrics::Counter& frames_;
   metrics::Counter& deliveries_;
   metrics::Gauge& channels_;

@@ -436,6 +436,7 @@ class Stage {
     }
   }
   void on(const Passed& event) { passed_[event.partition] = event.lsn; }
+  void on(const Unread& event) { passed_.erase(event.partition); }
   void on(const Refused& event) { followers_.at(event.subscription).refused = event; }
   void on(const Waiting& event) {
     if (event.subscription != SubscriptionId()) ++followers_.at(event.subscription).waiting;

@@ -279,6 +279,11 @@ void Hub::State::on(const feed::Passed& event) {
   });
 }
 
+void Hub::State::on(const feed::Unread& event) {
+  owner_.check();
+  streams_.erase(event.partition);
+}
+
 void Hub::State::on(const feed::Refused& event) {
   owner_.check();
   Subscription* subscription = find(event.subscription);

@@ -46,6 +46,7 @@ class Hub::State {
   /// Deliver events alone, in order.
   void deliver(std::span<const feed::Event> events);
   void on(const feed::Passed& event);
+  void on(const feed::Unread& event);
   void on(const feed::Refused& event);
   void on(const feed::Waiting& event);
   void on(const feed::Evicted& event);

@@ -197,6 +197,19 @@ TEST_F(HubTest, rule_18_another_partition_s_progress_says_nothing) {
   EXPECT_EQ(read(session), std::vector<std::string>{"invisible"});
 }
 
+TEST_F(HubTest, rule_18_what_a_partition_passed_before_it_was_closed_ends_no_filter) {
+  hub->on_event(feed::Passed{Partition(0), Offset(3), Lsn(200), Epoch(1)});
+  hub->on_event(feed::Unread{Partition(0)});  // a failover meanwhile, to a server that was behind
+  const SessionId session = hub->open({});
+  const SubscriptionId id = subscribe(session, "a");
+  accept(id);
+  snapshot({id}, 0, {",\"rows\":[]}"}, Fence{Lsn(100), XidSnapshot{Xid(5), Xid(10), {Xid(5)}}});
+  caught_up(id, 0);
+  read(session);
+  deliver(run(1, 50, {"invisible"}, Xid(5)));
+  EXPECT_EQ(read(session), std::vector<std::string>{"invisible"});
+}
+
 TEST_F(HubTest, rule_18_a_text_diff_carries_the_filter_in_its_cursor_while_it_is_on) {
   const SessionId session = hub->open({.v1 = true});
   const SubscriptionId id = subscribe(session, "a", Encoding::json);

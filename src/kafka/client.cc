@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <functional>
 #include <thread>
 
@@ -56,6 +57,11 @@ Result<Owned<rd_kafka_event_t>> administer(
   return event;
 }
 
+/// Of all that a broker sends at once: librdkafka's own 50 MiB would nearly double what is held. A single
+/// batch that is larger comes all the same.
+constexpr std::size_t kResponseMin = 1 << 20;
+constexpr std::size_t kResponseMax = 16 << 20;
+
 }  // namespace
 
 Result<Client> open_client(const Options& options, rd_kafka_type_t type, Properties properties,
@@ -89,6 +95,12 @@ Result<Client> open_client(const Options& options, rd_kafka_type_t type, Propert
 
 Properties consumer_properties(const Options& options) {
   const std::size_t kilobytes = std::max<std::size_t>(options.fetch_bytes_max / 1024, 1);
+  std::size_t response = std::clamp(options.fetch_bytes_max, kResponseMin, kResponseMax);
+  if (const auto message = options.properties.find("message.max.bytes");
+      message != options.properties.end()) {
+    // librdkafka refuses a client whose fetches are smaller; what is no number it refuses by itself.
+    response = std::max<std::size_t>(response, std::strtoull(message->second.c_str(), nullptr, 10));
+  }
   return {{"auto.offset.reset", "error"},  // else a position that is out of range would jump to the end
           {"isolation.level", "read_committed"},
           {"fetch.min.bytes", "1"},
@@ -96,6 +108,7 @@ Properties consumer_properties(const Options& options) {
           {"fetch.error.backoff.ms", "50"},
           {"queued.min.messages", "100000"},
           {"queued.max.messages.kbytes", std::to_string(kilobytes)},
+          {"fetch.max.bytes", std::to_string(response)},  // comes on top of what is queued
           {"enable.auto.commit", "false"},
           {"enable.auto.offset.store", "false"},
           {"allow.auto.create.topics", "false"}};

@@ -62,11 +62,13 @@ TEST(KafkaClient, AConsumerIsBoundedAndNeverJumps) {
   options.fetch_bytes_max = 3 << 20;
   const Properties properties = consumer_properties(options);
   EXPECT_EQ(properties.at("queued.max.messages.kbytes"), "3072");
+  EXPECT_EQ(properties.at("fetch.max.bytes"), "3145728");
   EXPECT_EQ(properties.at("auto.offset.reset"), "error");
   EXPECT_EQ(properties.at("isolation.level"), "read_committed");
   EXPECT_EQ(properties.at("fetch.min.bytes"), "1") << "or a single record would wait for company";
   options.fetch_bytes_max = 1;
   EXPECT_EQ(consumer_properties(options).at("queued.max.messages.kbytes"), "1");
+  EXPECT_EQ(consumer_properties(Options()).at("fetch.max.bytes"), "16777216");
 }
 
 TEST(KafkaClient, AMissingTopicIsNotFoundAndAskingDoesNotMakeIt) {

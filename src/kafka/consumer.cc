@@ -45,6 +45,13 @@ Status Consumer::start(const std::string& name, std::int32_t partition, Offset o
   return {};
 }
 
+void Consumer::stop(const std::string& name, std::int32_t partition) {
+  const auto started = started_.find({name, partition});
+  if (started == started_.end()) return;
+  if (started->second) rd_kafka_consume_stop(topic(name), partition);
+  started_.erase(started);
+}
+
 Message Consumer::next(std::chrono::milliseconds wait) {
   if (wait.count() > 0) rd_kafka_poll(client_.get(), 0);  // serves `failed`
   return Message(rd_kafka_consume_queue(queue_.get(), milliseconds(wait)));

@@ -24,8 +24,12 @@ class Consumer {
 
   /// From an absolute offset on; one that is being followed begins anew there.
   Status start(const std::string& topic, std::int32_t partition, Offset offset);
+  /// Follows it no more, and drops what was fetched ahead.
+  void stop(const std::string& topic, std::int32_t partition);
   /// A message or an event (`err` is set), or nothing within `wait` or when woken.
   Message next(std::chrono::milliseconds wait);
+  /// Messages and events that were fetched ahead and not taken. Any thread.
+  [[nodiscard]] std::size_t queued() const { return rd_kafka_queue_length(queue_.get()); }
   void wake() { rd_kafka_queue_yield(queue_.get()); }
 
   /// Whether a connection has been lost and no broker has answered since. Asks for at most `wait` if one was

@@ -15,8 +15,12 @@ using namespace std::chrono_literals;
 constexpr auto kWait = 200ms;   // how long the follower's thread waits for a record before it looks around
 constexpr auto kProbe = 300ms;  // how long it asks whether a lost broker is back
 
+constexpr std::size_t kFetchMax = 8 << 20;  // a compacted topic of small records is soon read
+
 Result<std::unique_ptr<Consumer>> open_consumer(const Options& options) {
-  return Consumer::open(options, {{"enable.partition.eof", "true"}});
+  Options small = options;
+  small.fetch_bytes_max = std::min(options.fetch_bytes_max, kFetchMax);
+  return Consumer::open(small, {{"enable.partition.eof", "true"}});
 }
 
 }  // namespace

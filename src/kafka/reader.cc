@@ -65,6 +65,15 @@ Status KafkaReader::seek(log::Start start) {
   return consumer_->start(named->first, named->second, start.offset);
 }
 
+void KafkaReader::pause(Partition partition) {
+  if (positions_.erase(partition) == 0) return;
+  if (next_ && number(*next_) == partition) next_.reset();
+  faults_.erase(partition);
+  standings_.erase(partition);
+  const auto named = places_.named(partition);
+  consumer_->stop(named->first, named->second);
+}
+
 Result<log::Batch> KafkaReader::read(std::chrono::milliseconds wait, std::size_t bytes_max) {
   if (Status status = faults(); !status.ok()) return status.error();
   if (Status status = count_partitions(); !status.ok()) return status.error();
@@ -92,7 +101,7 @@ Result<log::Batch> KafkaReader::read(std::chrono::milliseconds wait, std::size_t
 bool KafkaReader::take(Message message, std::size_t bytes_max, log::Batch& batch,
                        std::vector<Message>& kept) {
   if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-    if (const auto partition = number(*message)) {
+    if (const auto partition = number(*message); partition && positions_.contains(*partition)) {
       batch.ends.push_back({*partition, Offset(message->offset)});
     }
     return true;
@@ -108,8 +117,9 @@ bool KafkaReader::take(Message message, std::size_t bytes_max, log::Batch& batch
   }
   const auto partition = number(*message);
   const Offset offset(message->offset);
-  if (!partition || offset < positions_[*partition] || faults_.contains(*partition)) return true;
-  positions_[*partition] = offset.next();
+  const auto position = partition ? positions_.find(*partition) : positions_.end();
+  if (position == positions_.end() || offset < position->second || faults_.contains(*partition)) return true;
+  position->second = offset.next();
   batch.records.push_back({.partition = *partition,
                            .offset = offset,
                            .key = view(message->key, message->key_len),
@@ -125,7 +135,7 @@ bool KafkaReader::take(Message message, std::size_t bytes_max, log::Batch& batch
 /// What comes in a record's place. What is not about the position passes by itself.
 void KafkaReader::note(const rd_kafka_message_t& event) {
   const auto partition = number(event);
-  if (!partition) return;
+  if (!partition || !positions_.contains(*partition)) return;
   Error error =
       error_of(options_, event.err,
                fmt::format("offset {} of partition {}", positions_[*partition].value(), partition->value()));

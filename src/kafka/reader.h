@@ -21,6 +21,7 @@ class KafkaReader final : public log::Reader {
 
   Result<log::Batch> read(std::chrono::milliseconds wait, std::size_t bytes_max) override;
   Status seek(log::Start start) override;
+  void pause(Partition partition) override;
   void wake() override {
     const std::lock_guard lock(mutex_);
     consumer_->wake();

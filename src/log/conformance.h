@@ -303,6 +303,36 @@ TYPED_TEST_P(LogConformance, SeekGoesBackAndForthAndAddsPartitions) {
   EXPECT_EQ(read_some(*reader, 1)[0].value, "other");
 }
 
+TYPED_TEST_P(LogConformance, APausedPartitionGivesNothingUntilItIsSoughtAgain) {
+  this->open(2);
+  for (int i = 0; i < 10; ++i) this->append(record_of(Partition(i % 2), "k", std::to_string(i)));
+  this->flush();
+  auto reader = this->reader({{Partition(0), Offset(0)}, {Partition(1), Offset(0)}});
+  read_some(*reader, 10);
+  reader->pause(Partition(1));
+  for (int i = 10; i < 20; ++i) this->append(record_of(Partition(i % 2), "k", std::to_string(i)));
+  this->flush();
+  for (const Copy& copy : read_some(*reader, 5)) EXPECT_EQ(copy.partition, Partition(0));
+  EXPECT_TRUE(reader->read(std::chrono::milliseconds(100), kPlenty)->records.empty());
+  ASSERT_TRUE(reader->seek({Partition(1), Offset(7)}).ok());
+  const auto again = read_some(*reader, 3);
+  ASSERT_EQ(again.size(), 3U);
+  EXPECT_EQ(again[0].value, "15") << "from where it was sought";
+}
+
+TYPED_TEST_P(LogConformance, APausedPartitionLosesNothing) {
+  this->open(2);
+  for (int i = 0; i < 5; ++i) this->append(record_of(Partition(1), "k", "old"));
+  this->flush();
+  auto reader = this->reader({{Partition(0), Offset(0)}, {Partition(1), Offset(0)}});
+  reader->pause(Partition(1));
+  this->world_.forget(Partition(1));
+  this->append(record_of(this->kFirst, "k", "v"));
+  this->flush();
+  EXPECT_EQ(read_some(*reader, 1).size(), 1U);
+  EXPECT_TRUE(reader->read(std::chrono::milliseconds(100), kPlenty).ok());
+}
+
 TYPED_TEST_P(LogConformance, WhatDoesNotExistIsInvalid) {
   this->open(2);
   const Partition none(2);
@@ -461,9 +491,10 @@ REGISTER_TYPED_TEST_SUITE_P(LogConformance, GivesRecordsBackInOrderByteForByteWi
                             WakeEndsAWaitingReadAndTheNextOne, WatermarksAreTheFirstAndTheNextOffset,
                             Rule9APositionAboveTheEndIsLostUntilSoughtAgain,
                             Rule9APositionBelowTheStartIsLostUntilSoughtAgain,
-                            SeekGoesBackAndForthAndAddsPartitions, WhatDoesNotExistIsInvalid,
-                            ABatchIsBoundedInBytesButALargerRecordComesAlone, ABatchOutlivesItsReader,
-                            AppendsAreNumberedAndAcknowledgedInOrderWithTheirOffsets,
+                            SeekGoesBackAndForthAndAddsPartitions,
+                            APausedPartitionGivesNothingUntilItIsSoughtAgain, APausedPartitionLosesNothing,
+                            WhatDoesNotExistIsInvalid, ABatchIsBoundedInBytesButALargerRecordComesAlone,
+                            ABatchOutlivesItsReader, AppendsAreNumberedAndAcknowledgedInOrderWithTheirOffsets,
                             Rule12SeekFindsWhatReadingEverythingFinds,
                             Rule12SeekIsLostWhereRecordsAboveItMayHaveLeft);
 

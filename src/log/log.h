@@ -81,6 +81,8 @@ class Reader {
   /// normal.
   virtual Result<Batch> read(std::chrono::milliseconds wait, std::size_t bytes_max) = 0;
   virtual Status seek(Start start) = 0;
+  /// Nothing of that partition is fetched or given any more, until it is sought again.
+  virtual void pause(Partition partition) = 0;
   /// Makes a waiting or the next `read` return soon.
   virtual void wake() = 0;
 };

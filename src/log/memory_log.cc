@@ -107,6 +107,11 @@ class MemoryLog::MemoryReader final : public Reader {
     return {};
   }
 
+  void pause(Partition partition) override {
+    std::lock_guard lock(state_->mutex);
+    std::erase_if(positions_, [partition](const Start& at) { return at.partition == partition; });
+  }
+
   void wake() override {
     {
       std::lock_guard lock(state_->mutex);

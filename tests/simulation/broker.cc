@@ -165,6 +165,9 @@ class BrokerView::Reader final : public log::Reader {
     losses_ = view_.broker_.losses();
     return {};
   }
+  void pause(Partition partition) override {
+    std::erase_if(positions_, [partition](const log::Start& at) { return at.partition == partition; });
+  }
   void wake() override {}
 
  private:

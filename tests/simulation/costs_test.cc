@@ -60,6 +60,7 @@ class Costs : public testing::TestWithParam<std::size_t> {
       for (const auto& gateway : gateways_) {
         gateway->registry.store(SIZE_MAX);
         gateway->registry.acknowledge(SIZE_MAX);
+        gateway->registry.deliver(SIZE_MAX);
         ASSERT_TRUE(gateway->step(SIZE_MAX));
         while (gateway->work()) {
         }
