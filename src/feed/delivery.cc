@@ -51,12 +51,15 @@ class Delivery::Gathering {
   /// What transactions were put together ends the answer.
   [[nodiscard]] bool full() const { return bytes_ >= bytes_max_ || conflated_; }
   [[nodiscard]] std::optional<Lsn> latest_above() const { return latest_above_; }
+  /// The highest LSN of what was taken: what is above it was not, whatever generation said it again.
+  [[nodiscard]] Lsn taken() const { return taken_; }
 
   void take(const std::shared_ptr<const FrameBatch>& batch, std::uint32_t frame) {
     if (runs_.empty() || runs_.back().batch != batch) runs_.push_back({batch, {}});
     runs_.back().frames.push_back(frame);
     bytes_ += batch->frames[frame].slices[index_of(encoding_)].size;
     up_to_ = batch->frames[frame].seq;
+    taken_ = std::max(taken_, batch->frames[frame].lsn);
   }
 
   void encode_again(Frame frame, std::string_view payload, const TextTails* texts) {
@@ -91,6 +94,7 @@ class Delivery::Gathering {
   std::shared_ptr<FrameBatch> own_;
   std::size_t bytes_ = 0;
   FeedSeq up_to_;
+  Lsn taken_;
 };
 
 Delivery::Delivery(std::vector<ShardPort> ports, Tail& tail, Probe& probe, Clock& clock,
@@ -245,12 +249,13 @@ bool Delivery::gather_tail(Gathering& gathering, const Channel& channel, CaughtU
 }
 
 /// Puts together the transactions that begin here. False where they are given as they are: the client does
-/// not want it, the first may be contained in what it holds, or was begun already, or there is no second.
+/// not want it, the first may be contained in what it holds (also by what goes before it in this answer: a
+/// history and the tail may both have it), or was begun already, or there is no second.
 bool Delivery::gather_latest(Gathering& gathering, const Channel& channel, const FrameAt& at,
                              std::size_t index, std::size_t end, bool in_tail) {
   if (!gathering.latest_above() || !begins_transaction(at, index)) return false;
   const Frame first = at(index).frame();
-  if (first.lsn <= *gathering.latest_above()) return false;
+  if (first.lsn <= std::max(*gathering.latest_above(), gathering.taken())) return false;
   if (in_tail && gather_shared(gathering, channel, first.seq)) return true;
   const auto stretch = conflate(at, index, end, options_.latest_bytes_max);
   if (!stretch) return false;
