@@ -388,29 +388,6 @@ Section queries() {
              "missed, at "
              "once.",
              {65'536, 1 << 30}, [](auto& s) -> auto& { return s.feed.latest_bytes_max; }),
-       number("snapshot-threads", kGateway, "Snapshots taken at the same time.", {1, 64},
-              [](auto& s) -> auto& { return s.feed.snapshot_threads; }),
-       number("snapshot-queue-max", kGateway,
-              "Snapshots that wait for one of these threads; above it a query is refused for now.",
-              {1, 1'000'000}, [](auto& s) -> auto& { return s.feed.snapshot_queue_max; }),
-       number(
-           "snapshot-tenant-percent", kGateway,
-           "What one tenant may have of the threads and of the places to wait; all of it with `--auth none`.",
-           {1, 100}, [](auto& s) -> auto& { return s.feed.snapshot_tenant_percent; }),
-       bytes("snapshot-bytes-max", kGateway, "A query whose rows are larger is refused.", {65'536, kTerabyte},
-             [](auto& s) -> auto& { return s.feed.snapshot_bytes_max; }),
-       duration("snapshot-timeout-ms", kGateway, "A snapshot that is read for longer, in ms, is given up.",
-                {100, kDay}, [](auto& s) -> auto& { return s.feed.snapshot_timeout; }),
-       bytes("spool-memory-bytes", kGateway,
-             "What of one snapshot is kept in memory; the rest is in a temporary file.", {0, kTerabyte},
-             [](auto& s) -> auto& { return s.feed.spool_memory_bytes; }),
-       text("spool-directory", kMatching, "Where temporary files are. They have no name there.",
-            [](auto& s) -> auto& { return s.feed.spool_directory; }),
-       bytes("spool-bytes-max", kGateway,
-             "The files of all snapshots together; above it a snapshot is refused for now.", {0, kTerabyte},
-             [](auto& s) -> auto& { return s.feed.spool_bytes_max; }),
-       duration("snapshot-reuse-ms", kGateway, "A snapshot serves others who ask within so many ms.",
-                {0, kDay}, [](auto& s) -> auto& { return s.feed.snapshot_reuse; }),
        duration("linger-ms", kGateway, "A query stays known after its last subscriber, in ms.", {0, kDay},
                 [](auto& s) -> auto& { return s.feed.linger; }),
        duration(
@@ -445,6 +422,34 @@ Section queries() {
        bytes("transaction-file-bytes-max", kMatching,
              "Postgres: all these files together; above it the matcher ends and says so.", {0, kTerabyte},
              [](auto& s) -> auto& { return s.postgres.transaction_file_bytes_max; })}};
+}
+
+Section snapshots() {
+  return {
+      "Snapshots",
+      {number("snapshot-threads", kGateway, "Snapshots taken at the same time.", {1, 64},
+              [](auto& s) -> auto& { return s.feed.snapshot_threads; }),
+       number("snapshot-queue-max", kGateway,
+              "Snapshots that wait for one of these threads; above it a query is refused for now.",
+              {1, 1'000'000}, [](auto& s) -> auto& { return s.feed.snapshot_queue_max; }),
+       number(
+           "snapshot-tenant-percent", kGateway,
+           "What one tenant may have of the threads and of the places to wait; all of it with `--auth none`.",
+           {1, 100}, [](auto& s) -> auto& { return s.feed.snapshot_tenant_percent; }),
+       bytes("snapshot-bytes-max", kGateway, "A query whose rows are larger is refused.", {65'536, kTerabyte},
+             [](auto& s) -> auto& { return s.feed.snapshot_bytes_max; }),
+       duration("snapshot-timeout-ms", kGateway, "A snapshot that is read for longer, in ms, is given up.",
+                {100, kDay}, [](auto& s) -> auto& { return s.feed.snapshot_timeout; }),
+       bytes("spool-memory-bytes", kGateway,
+             "What of one snapshot is kept in memory; the rest is in a temporary file.", {0, kTerabyte},
+             [](auto& s) -> auto& { return s.feed.spool_memory_bytes; }),
+       text("spool-directory", kMatching, "Where temporary files are. They have no name there.",
+            [](auto& s) -> auto& { return s.feed.spool_directory; }),
+       bytes("spool-bytes-max", kGateway,
+             "The files of all snapshots together; above it a snapshot is refused for now.", {0, kTerabyte},
+             [](auto& s) -> auto& { return s.feed.spool_bytes_max; }),
+       duration("snapshot-reuse-ms", kGateway, "A snapshot serves others who ask within so many ms.",
+                {0, kDay}, [](auto& s) -> auto& { return s.feed.snapshot_reuse; })}};
 }
 
 Section single_commands() {
@@ -505,7 +510,8 @@ std::string Setting::variable() const {
 }
 
 std::vector<Section> sections() {
-  std::vector<Section> out{general(), data(), access(), connections(), queries(), single_commands()};
+  std::vector<Section> out{general(), data(),      access(),         connections(),
+                           queries(), snapshots(), single_commands()};
   // They belong to one call, not to an installation.
   for (Setting& setting : out.back().settings) setting.in_file = false;
   return out;
