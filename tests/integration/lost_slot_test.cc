@@ -142,6 +142,9 @@ TEST_F(LostSlot, rule_10_a_slot_that_was_dropped_while_no_matcher_ran_is_made_an
   deployment->supervise(Deployment::matcher, false);
   deployment->signal(Deployment::matcher, SIGTERM);
   EXPECT_EQ(deployment->wait_ended(Deployment::matcher), 0);
+  // The server notices a moment later that the matcher has gone.
+  const std::string of_slot = "from pg_replication_slots where slot_name = '" + name + "'";
+  ASSERT_TRUE(rig::eventually([&] { return sql.value("select active " + of_slot) == "f"; }));
   sql.exec("select pg_drop_replication_slot('" + name + "')");
   sql.exec("insert into orders values (21, 'new', 1, 1, null)");
   deployment->supervise(Deployment::matcher, true);

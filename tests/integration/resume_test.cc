@@ -232,6 +232,9 @@ TEST_F(ResumeAnywhere, rule_14_a_matcher_that_starts_does_not_keep_what_nobody_w
 TEST_F(ResumeAnywhere, rule_10_in_a_new_epoch_it_is_a_snapshot) {
   come_back_after(Expected::snapshot, [&](auto&) {
     end_matcher(SIGTERM);
+    // The server notices a moment later that the matcher has gone.
+    const std::string active = "select active from pg_replication_slots where slot_name = '" + name + "'";
+    ASSERT_TRUE(rig::eventually([&] { return rig::Sql(url).value(active) == "f"; }));
     rig::Sql(url).exec("select pg_drop_replication_slot('" + name + "')");
     setup();
     match();
