@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <malloc.h>
 #include <sys/resource.h>
 
 #include <cstdio>
@@ -35,6 +36,13 @@ void raise_open_files() {
   static_cast<void>(::setrlimit(RLIMIT_NOFILE, &limit));
 }
 
+/// Memory that was given up is the system's again. Left to itself glibc raises both bounds to what was freed
+/// last, up to 64 MiB, and a process with a budget of 32 MiB was seen to hold 70 MiB that nobody used.
+void give_memory_back() {
+  static_cast<void>(::mallopt(M_MMAP_THRESHOLD, 128 << 10));
+  static_cast<void>(::mallopt(M_TRIM_THRESHOLD, 512 << 10));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -48,6 +56,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   raise_open_files();
+  give_memory_back();
   app::Interrupts interrupts;
   metrics::Registry metrics;
   app::Logger logger(settings->log_level);
