@@ -26,6 +26,8 @@ struct Process {
   metrics::Registry& metrics;
   Logger& logger;
   Interrupts& interrupts;
+  /// Flags, environment and file, read again.
+  std::function<Result<config::Settings>()> read_settings;
 };
 
 /// A matcher on its own thread, with the stream that it reads. A failure goes to Process::interrupts.

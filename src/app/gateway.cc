@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <mutex>
 #include <utility>
@@ -33,19 +34,17 @@ Gateway::Gateway(Process process, Routes extra_routes, std::shared_ptr<auth::Key
                  std::shared_ptr<transport::Credentials> credentials)
     : process_(process),
       keys_(std::move(keys)),
-      memory_(std::make_shared<Budget>(process.settings.memory_budget)) {
+      credentials_(std::move(credentials)),
+      memory_(std::make_shared<Budget>(process.settings.memory_budget)),
+      policies_(std::make_shared<const policy::Options>(process.settings.policy)) {
   Routes routes = status_routes(process, [this] { return ready(); });
   routes.merge(extra_routes);
-  session::Parts parts{process.clock,
-                       process.metrics,
-                       [this](feed::Command command) { return post(std::move(command)); },
-                       std::move(routes),
-                       memory_,
-                       keys_,
-                       std::move(credentials)};
+  session::Parts parts{
+      process.clock,     process.metrics, [this](feed::Command command) { return post(std::move(command)); },
+      std::move(routes), memory_,         keys_,
+      credentials_};
   const config::Settings& settings = process.settings;
-  edge_ = std::make_unique<session::Edge>(std::move(parts), settings.session, settings.hub, settings.auth,
-                                          settings.policy);
+  edge_ = std::make_unique<session::Edge>(std::move(parts), settings.session, settings.hub, settings.auth);
 }
 
 Gateway::~Gateway() {
@@ -78,12 +77,56 @@ Status Gateway::listen() {
 Status Gateway::start_backend() {
   auto backend = std::make_shared<Backend>(
       process_, edge_->ports(), memory_,
-      [this](auto catalogue) { edge_->set_catalogue(std::move(catalogue)); },
+      [this](auto catalogue) {
+        const std::lock_guard lock(access_mutex_);
+        catalogue_ = std::move(catalogue);
+        give_access();
+      },
       [this](const std::string& reason) { waits_for(reason); });
   if (Status started = backend->start(); !started) return started;
   const std::unique_lock lock(mutex_);
   backend_ = std::move(backend);
   return {};
+}
+
+/// To the shards, and what an operator has to mend, once, to the log. Under access_mutex_.
+void Gateway::give_access() {
+  if (!catalogue_) return;
+  auto access = std::make_shared<const policy::Access>(catalogue_, policies_);
+  for (const std::string& fault : access->faults()) {
+    if (std::find(faults_.begin(), faults_.end(), fault) == faults_.end())
+      process_.logger.error("a policy does not fit; its table does not exist for clients",
+                            {{"reason", fault}});
+  }
+  faults_ = access->faults();
+  edge_->set_access(std::move(access));
+}
+
+Status Gateway::reload() {
+  if (credentials_) credentials_->reload();
+  Status read = process_.settings.config_file.empty() ? Status() : read_policies();
+  if (!read) process_.logger.error("configuration not reloaded", {{"reason", read.error().message}});
+  return read;
+}
+
+Status Gateway::read_policies() {
+  const auto settings = process_.read_settings();
+  if (!settings) return settings.error();
+  for (const std::string& name : config::changed_settings(process_.settings, *settings)) {
+    process_.logger.warning("a changed setting needs a restart", {{"setting", name}});
+  }
+  const std::lock_guard lock(access_mutex_);
+  const bool changed = !(*policies_ == settings->policy);
+  process_.logger.info("configuration reloaded", {{"tables", changed ? "changed" : "as before"}});
+  if (!changed) return {};
+  policies_ = std::make_shared<const policy::Options>(settings->policy);
+  give_access();
+  return {};
+}
+
+policy::Options Gateway::policies() const {
+  const std::lock_guard lock(access_mutex_);
+  return *policies_;
 }
 
 /// For /readyz, and once for the log.

@@ -4,8 +4,10 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <shared_mutex>
 #include <string>
+#include <vector>
 
 #include "app/backend.h"
 #include "auth/key_ring.h"
@@ -36,23 +38,38 @@ class Gateway {
   /// or for a failure of a part (its error). `again`: it has run before, so what `setup` makes and is gone
   /// now is waited for, too, with the word on /readyz; at a first start that is an error.
   Status run(bool again);
+  /// What SIGHUP does: reads the certificate and the configuration again. Changed tables count from now on,
+  /// also for what is subscribed; of other settings that changed a warning names those. Where the
+  /// configuration does not fit, the error (logged too) says why, and the earlier tables stay. Any thread,
+  /// with 8 MB of stack.
+  Status reload();
+  /// The tables' policies as of now.
+  [[nodiscard]] policy::Options policies() const;
   [[nodiscard]] std::uint16_t port() const { return edge_->port(); }
   /// Drains and closes every connection with 1012, then stops the backend.
   void stop();
 
  private:
   Status start_backend();
+  Status read_policies();
+  void give_access();
   void waits_for(const std::string& reason);
   [[nodiscard]] bool post(feed::Command command);
   [[nodiscard]] Status ready() const;
 
   Process process_;
   const std::shared_ptr<auth::KeyRing> keys_;
+  const std::shared_ptr<transport::Credentials> credentials_;
   const std::shared_ptr<Budget> memory_;  // of this start's: what an earlier one left dies with its own
   mutable std::shared_mutex mutex_;
   std::shared_ptr<Backend> backend_;  // guarded by mutex_
   std::string waiting_ = "starting";  // for what, while there is no backend; guarded by mutex_
   std::unique_ptr<session::Edge> edge_;
+
+  mutable std::mutex access_mutex_;  // guards the rest: one thread at a time gives shards an Access
+  std::shared_ptr<const query::Catalogue> catalogue_;  // null until it is known
+  std::shared_ptr<const policy::Options> policies_;
+  std::vector<std::string> faults_;  // that the log has
 };
 
 /// A gateway until a signal ends it. Where its backend fails in a way that a new start may cure, it starts

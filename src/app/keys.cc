@@ -30,7 +30,6 @@ Result<std::shared_ptr<transport::Credentials>> open_credentials(Process process
                                               [&logger](const std::string& line) { logger.warning(line); }},
                                              process.clock, process.metrics);
   if (!opened) return opened.error();
-  process.interrupts.on_hangup([credentials = *opened] { credentials->reload(); });
   return std::move(*opened);
 }
 

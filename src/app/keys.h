@@ -11,8 +11,7 @@ namespace tidegate::app {
 /// The keys that the settings name; null where nobody is verified.
 Result<std::shared_ptr<auth::KeyRing>> open_keys(Process process);
 
-/// What the settings have a gateway show in TLS; null where they name no certificate. From then on SIGHUP
-/// reads it again.
+/// What the settings have a gateway show in TLS; null where they name no certificate.
 Result<std::shared_ptr<transport::Credentials>> open_credentials(Process process);
 
 }  // namespace tidegate::app

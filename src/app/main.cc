@@ -62,7 +62,9 @@ int main(int argc, char** argv) {
   app::Logger logger(settings->log_level);
   for (const std::string& warning : settings->warnings) logger.warning(warning);
   SystemClock time;
-  const Status ended = run({*settings, time, metrics, logger, interrupts});
+  const Status ended = run({*settings, time, metrics, logger, interrupts, [argc, argv] {
+                              return config::load(argc, argv, config::process_environment());
+                            }});
   if (ended) return 0;
   fmt::print(stderr, "tidegate: {}\n", ended.error().message);
   return 1;

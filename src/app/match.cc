@@ -67,7 +67,7 @@ Status match(Process process) {
                        status_routes(process, [&] { return matching.ready(); })};
   session::Options listening = settings.session;
   listening.shards = 1;
-  session::Edge edge(std::move(parts), listening, settings.hub, settings.auth, settings.policy);
+  session::Edge edge(std::move(parts), listening, settings.hub, settings.auth);
   if (Status started = edge.start(); !started) return started;
   process.logger.info("listening on " + listening.address + ":" + std::to_string(edge.port()));
 

@@ -19,7 +19,8 @@ bool begins_anew(const Error& error) {
 Status run_gateway(Process process, const Routes& routes,
                    const std::function<void(std::uint16_t)>& on_listening) {
   config::Settings settings = process.settings;
-  const Process within{settings, process.clock, process.metrics, process.logger, process.interrupts};
+  const Process within{settings,       process.clock,      process.metrics,
+                       process.logger, process.interrupts, process.read_settings};
   const auto keys = open_keys(within);  // one ring for all starts: its keys outlast them
   if (!keys) return keys.error();
   const auto credentials = open_credentials(within);
@@ -29,9 +30,13 @@ Status run_gateway(Process process, const Routes& routes,
     if (Status listening = gateway.listen(); !listening) return listening;
     settings.session.port = gateway.port();  // a new start in this process is found at the same place
     if (on_listening) on_listening(gateway.port());
+    if (*credentials || !settings.config_file.empty())  // without anything to read SIGHUP ends it
+      process.interrupts.on_hangup([&gateway] { static_cast<void>(gateway.reload()); });
     const Status ended = gateway.run(again);
+    process.interrupts.on_hangup({});
     process.logger.info("stopping");
     gateway.stop();
+    settings.policy = gateway.policies();
     if (ended || process.interrupts.signalled()) return {};
     if (!begins_anew(ended.error())) return ended;
     process.logger.error("starting anew", {{"reason", ended.error().message}});

@@ -114,7 +114,9 @@ Verdict verify(std::string_view token, const KeySet& keys, const Options& option
     return {{},
             refused(Refusal::malformed, "its claims are not a base64url JSON object with distinct names")};
   }
-  return check_claims(*claims, options, clock);
+  Verdict verdict = check_claims(*claims, options, clock);
+  if (verdict.principal) verdict.principal->claims = *text;
+  return verdict;
 }
 
 std::string mint(const Principal& principal, const Options& options) {

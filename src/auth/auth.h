@@ -43,6 +43,7 @@ struct Principal {
   std::string subject;
   std::string tenant;
   std::int64_t expires_unix_s = 0;  ///< 0: never
+  std::string claims;               ///< all of them: the JSON object that was signed
 };
 
 /// Why a token was refused, for metrics.

@@ -53,19 +53,48 @@ Result<Given> read_value(const Setting& setting, const toml::value& value, const
   return given;
 }
 
-// One `[[table]]`.
+constexpr std::string_view kTableKeys = "name, tenant_column, columns and rows";
+
+Status read_columns(const toml::value& value, const std::string& origin, std::vector<std::string>& out) {
+  const bool strings =
+      value.is_array() && !value.as_array().empty() &&
+      std::all_of(value.as_array().begin(), value.as_array().end(),
+                  [](const toml::value& one) { return one.is_string() && !one.as_string().str.empty(); });
+  if (!strings)
+    return fault(origin + ": must be an array of columns' names; without it clients have them all");
+  for (const toml::value& one : value.as_array()) out.push_back(one.as_string().str);
+  return {};
+}
+
+// One `[[table]]`. Its predicate is parsed last, when its name is known.
 Status read_table(const toml::value& entry, const std::string& file, File& out) {
   std::string name;
+  std::string rows;
+  std::string rows_origin;
   policy::TablePolicy policy;
   for (const auto& [key, value] : entry.as_table()) {
-    std::string* target = key == "name" ? &name : key == "tenant_column" ? &policy.tenant_column : nullptr;
     const std::string origin = place_of(file, value) + ": " + key;
-    if (target == nullptr) return fault(origin + ": unknown; a [[table]] has name and tenant_column");
+    if (key == "columns") {
+      if (auto status = read_columns(value, origin, policy.columns); !status) return status;
+      continue;
+    }
+    std::string* target = key == "name"            ? &name
+                          : key == "tenant_column" ? &policy.tenant_column
+                          : key == "rows"          ? &rows
+                                                   : nullptr;
+    if (target == nullptr) return fault(fmt::format("{}: unknown; a [[table]] has {}", origin, kTableKeys));
     if (!value.is_string() || value.as_string().str.empty())
       return fault(origin + ": must be a string that is not empty");
     *target = value.as_string().str;
+    if (key == "rows") rows_origin = origin;
   }
   if (name.empty()) return fault(place_of(file, entry) + ": name: missing; a [[table]] needs it");
+  if (!rows.empty()) {
+    auto predicate = policy::Predicate::parse(rows, name);
+    if (!predicate)
+      return fault(fmt::format("{}: of table {}: {}", rows_origin, name, predicate.error().message));
+    policy.rows = std::move(*predicate);
+  }
   if (!out.tables.emplace(name, policy).second)
     return fault(fmt::format("{}: {} stands twice", place_of(file, entry), name));
   return {};
@@ -76,8 +105,8 @@ Status read_tables(const toml::value& value, const std::string& file, File& out)
       value.is_array() && std::all_of(value.as_array().begin(), value.as_array().end(),
                                       [](const toml::value& entry) { return entry.is_table(); });
   if (!tables)
-    return fault(place_of(file, value) +
-                 ": table: must be written as [[table]], with name and tenant_column");
+    return fault(
+        fmt::format("{}: table: must be written as [[table]], with {}", place_of(file, value), kTableKeys));
   for (const toml::value& entry : value.as_array()) {
     if (auto status = read_table(entry, file, out); !status) return status;
   }

@@ -109,8 +109,21 @@ Result<Settings> load(int argc, const char* const* argv, const Environment& envi
   GivenSettings chosen;
   if (auto status = merge(table, flags->given, variables, file.given, settings, chosen); !status)
     return status.error();
+  for (const auto& [name, given] : chosen) settings.given.emplace(name, given.values);
   if (auto status = apply_rules(chosen, settings); !status) return status.error();
   return settings;
+}
+
+std::vector<std::string> changed_settings(const Settings& before, const Settings& after) {
+  std::vector<std::string> names;
+  for (const auto& [name, values] : after.given) {
+    const auto earlier = before.given.find(name);
+    if (earlier == before.given.end() || earlier->second != values) names.push_back(name);
+  }
+  for (const auto& [name, values] : before.given) {
+    if (!after.given.contains(name)) names.push_back(name);
+  }
+  return names;
 }
 
 }  // namespace tidegate::config

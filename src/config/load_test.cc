@@ -387,6 +387,40 @@ TEST_F(ConfigFile, TablesAreNamedWithTheirTenantColumn) {
   bad(serve("table = \"a\"\n"), {"t.toml:1", "[[table]]"});
 }
 
+TEST_F(ConfigFile, ATableSaysWhichColumnsAndRowsAreShown) {
+  const std::string table = "[[table]]\nname = \"public.orders\"\n";
+  const std::string rows = "owner_id = $claims.sub or $claims.role = 'admin'";
+  const Settings settings = good(
+      serve(table + "columns = [\"id\", \"title\"]\nrows = \"" + rows + "\"\n[[table]]\nname = \"news\"\n"));
+  const auto& orders = settings.policy.tables.at("public.orders");
+  EXPECT_EQ(orders.columns, (Words{"id", "title"}));
+  ASSERT_TRUE(orders.rows);
+  EXPECT_EQ(orders.rows->text(), rows);
+  EXPECT_TRUE(settings.policy.tables.at("news").columns.empty());
+  EXPECT_FALSE(settings.policy.tables.at("news").rows);
+  bad(serve(table + "columns = []\n"), {"t.toml:3", "columns: must be an array"});
+  bad(serve(table + "columns = \"id\"\n"), {"t.toml:3", "columns: must be an array"});
+  bad(serve(table + "columns = [1]\n"), {"t.toml:3", "columns: must be an array"});
+  bad(serve(table + "rows = \"\"\n"), {"t.toml:3", "rows: must be a string"});
+  bad(serve(table + "rows = \"owner_id = $claims.sub or\"\n"),
+      {"t.toml:3:8: rows: of table public.orders: sql: syntax error at end of input (at byte 25)"});
+  bad(serve("[[table]]\nrows = \"owner_id = now()\"\nname = \"news\"\n"),
+      {"t.toml:2:8: rows: of table news: sql: ", "(at byte 11)"});
+}
+
+TEST_F(ConfigFile, WhatChangedBetweenTwoReadingsIsNamed) {
+  const Settings before =
+      good(serve("idle_timeout_ms = 2000\nlog_level = \"info\"\n[[table]]\nname = \"a\"\n"));
+  EXPECT_EQ(changed_settings(before, good(serve("idle_timeout_ms = 2000\nlog_level = \"info\"\n"))), Words{});
+  EXPECT_EQ(changed_settings(before, good(serve("idle_timeout_ms = 3000\norigin = \"https://a\"\n"))),
+            (Words{"idle-timeout-ms", "origin", "log-level"}));
+  EXPECT_FALSE(before.policy == good(serve("listen = \"127.0.0.1:1\"")).policy);
+  const std::string rows = "[[table]]\nname = \"a\"\nrows = \"x = $claims.y\"\n";
+  EXPECT_TRUE(good(serve(rows)).policy == good(serve(rows)).policy);
+  EXPECT_FALSE(good(serve(rows)).policy ==
+               good(serve("[[table]]\nname = \"a\"\nrows = \"x = $claims.z\"\n")).policy);
+}
+
 // ---- faults ----
 
 TEST(Values, ThatDoNotFitNameFlagValueAndWhatWould) {

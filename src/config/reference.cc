@@ -18,8 +18,18 @@ With tokens, tables that clients may see are named in the file:
 ```toml
 [[table]]
 name = "public.orders"
-tenant_column = "tenant"   # without it every tenant sees the whole table
+tenant_column = "tenant"                # without it every tenant sees the whole table
+columns = ["id", "title", "owner_id"]   # those that exist for clients, the key's among them; without it all
+rows = "owner_id = $claims.sub or $claims.role = 'admin'"   # those that a token shows; without it all
 ```
+
+`rows` is a condition as clients write them (docs/PROTOCOL.md, "Queries"), over all columns and the token's claims, which are
+values, never text: a string, a number, a boolean, or where a list may stand (`team = any($claims.teams)`, `team in
+($claims.teams)`, `tags && $claims.teams`) an array of one of these. `$claims.app.role` is a claim in a claim,
+`$claims."https://example.com/role"` one of any name. A token that lacks a claim that `rows` names, or has it as null, is refused.
+
+At SIGHUP a gateway reads the file again. Changed tables count for what is subscribed from then on; other settings
+need a restart. A file that does not fit is refused, and what was read before stays.
 
 This page is written by the program; a test compares them.
 )";

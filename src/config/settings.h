@@ -62,6 +62,8 @@ struct Settings {
   std::string print;
   /// For the log at the start: what was given but means nothing, what a mode leaves open. Without secrets.
   std::vector<std::string> warnings;
+  /// What somebody set, by the setting's name, as text: to compare. Holds secrets.
+  std::map<std::string, std::vector<std::string>, std::less<>> given;
 
   std::string config_file;
   std::string log_level = "info";  ///< debug, info, warning, error
@@ -94,6 +96,9 @@ Environment process_environment();
 /// and applies the rules of the modes. `invalid` names the setting at fault, where its value came from and
 /// what would fit; never a secret. Reads the files of `--config` and `--auth-secret-file`, nothing else.
 Result<Settings> load(int argc, const char* const* argv, const Environment& environment);
+
+/// The names of those that were set otherwise in `after`, but for tables.
+std::vector<std::string> changed_settings(const Settings& before, const Settings& after);
 
 /// All settings as Markdown: docs/CONFIGURATION.md.
 std::string reference();

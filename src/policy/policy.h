@@ -2,11 +2,10 @@
 
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
+#include <vector>
 
-#include "base/result.h"
-#include "query/query.h"
+#include "policy/predicate.h"
 
 namespace tidegate::policy {
 
@@ -15,11 +14,18 @@ struct Principal {
   std::string subject;
   std::string tenant;
   bool anonymous = true;
+  std::string claims;  ///< all of the token's, a JSON object
 };
 
 /// What the config says of one table.
 struct TablePolicy {
-  std::string tenant_column;  ///< empty: the table is shared by all tenants
+  std::string tenant_column;              ///< empty: the table is shared by all tenants
+  std::vector<std::string> columns;       ///< those that exist for clients; empty: all
+  std::shared_ptr<const Predicate> rows;  ///< those that a token's claims show; null: all
+  bool operator==(const TablePolicy& right) const {
+    return tenant_column == right.tenant_column && columns == right.columns &&
+           (rows && right.rows ? rows->text() == right.rows->text() : rows == right.rows);
+  }
 };
 
 struct Options {
@@ -28,18 +34,7 @@ struct Options {
   std::map<std::string, TablePolicy> tables;
   /// `--auth none`: every published table, no tenant condition.
   bool open = false;
+  bool operator==(const Options&) const = default;
 };
-
-/// A query after its policy, and under which tenant it is routed (empty where it does not depend on one, so
-/// that it is shared among tenants).
-struct Narrowed {
-  std::shared_ptr<const query::Query> query;
-  std::string routing_key;
-};
-
-/// Narrows a parsed query to what the principal may see. `not_found` ("unknown table …") where the table does
-/// not exist for it, `denied` where a claim is missing, else what binding says. Any thread.
-Result<Narrowed> narrow(const query::ParsedQuery& parsed, const query::Catalogue& catalogue,
-                        const Options& options, const Principal& principal);
 
 }  // namespace tidegate::policy

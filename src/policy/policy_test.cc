@@ -1,9 +1,8 @@
 // C5, as far as the query decides it: a query is narrowed to the principal's tenant before it is hashed, and
 // what a principal may not see does not exist for it.
-#include "policy/policy.h"
-
 #include <gtest/gtest.h>
 
+#include "policy/access.h"
 #include "query/testing.h"
 
 namespace tidegate::policy {
@@ -47,8 +46,13 @@ Principal principal(std::string tenant) {
   return {"someone", std::move(tenant), false};
 }
 
-Result<Narrowed> narrowed(query::ParsedQuery parsed, const Principal& who, const Options& rules = options()) {
-  return narrow(parsed, catalogue(), rules, who);
+Access access(const Options& rules) {
+  return {std::make_shared<const query::Catalogue>(catalogue()), std::make_shared<const Options>(rules)};
+}
+
+Result<Narrowed> narrowed(const query::ParsedQuery& parsed, const Principal& who,
+                          const Options& rules = options()) {
+  return access(rules).narrow(parsed, who);
 }
 
 std::string routing(const Narrowed& narrowed, const std::string& tenant, const std::string& table) {
@@ -129,11 +133,15 @@ TEST(PolicyTest, a_tenant_that_does_not_fit_its_column_is_denied) {
   EXPECT_EQ(narrowed({"orders", {}, {}}, principal(std::string("a\0b", 3))).error().fault, Fault::denied);
 }
 
-TEST(PolicyTest, a_tenant_column_that_can_t_serve_denies) {
+TEST(PolicyTest, a_table_whose_tenant_column_can_t_serve_does_not_exist) {
   Options rules = options();
   for (const std::string column : {"gone", "tags"}) {
     rules.tables["orders"].tenant_column = column;
-    EXPECT_EQ(narrowed({"orders", {}, {}}, principal("1"), rules).error().fault, Fault::denied) << column;
+    EXPECT_EQ(narrowed({"orders", {}, {}}, principal("1"), rules).error().fault, Fault::not_found) << column;
+    const auto faults = access(rules).faults();
+    ASSERT_EQ(faults.size(), 1u) << column;
+    EXPECT_TRUE(faults.front().starts_with("table public.orders: tenant_column: ")) << faults.front();
+    EXPECT_NE(faults.front().find(column), std::string::npos) << faults.front();
   }
 }
 

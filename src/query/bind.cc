@@ -79,17 +79,19 @@ std::shared_ptr<Query> Binder::make() {
   return std::make_shared<Made>();
 }
 
-Binder::Binder(std::shared_ptr<const TableSchema> table, std::size_t conditions_max, Projections* projections)
+Binder::Binder(std::shared_ptr<const TableSchema> table, std::size_t conditions_max, Projections* projections,
+               const std::vector<bool>& hidden)
     : table_(std::move(table)),
+      hidden_(hidden),
       query_(make()),
       projections_(projections),
-      conditions_(*table_, conditions_max, projections) {}
+      conditions_({*table_, hidden_}, conditions_max, projections) {}
 
 Binder::Binder(const Query& query)
     : table_(query.table_ptr()),
       columns_(query.columns()),
       query_(make()),
-      conditions_(*table_, kConditionsMax, nullptr) {
+      conditions_({*table_, hidden_}, kConditionsMax, nullptr) {
   query_->where_ = query.where();
 }
 
@@ -112,8 +114,9 @@ Status Binder::check_projected(int column) const {
 Status Binder::project(const std::vector<std::string>& names) {
   const TableSchema& table = *table_;
   std::vector<bool> wanted(table.columns.size(), names.empty());
+  for (std::size_t i = 0; names.empty() && i < hidden_.size(); ++i) wanted[i] = !hidden_[i];
   for (const std::string& name : names) {
-    const int column = table.find(name);
+    const int column = ColumnNames{table, hidden_}.find(name);
     if (column < 0)
       return invalid(fmt::format("table {} has no column {}", in_quotes(table.qualified()), in_quotes(name)));
     wanted[static_cast<std::size_t>(column)] = true;
@@ -185,9 +188,10 @@ Result<std::shared_ptr<const Regex>> Projections::compiled(const std::string& pa
 
 Result<std::shared_ptr<const Query>> bind_query(const ParsedQuery& parsed,
                                                 std::shared_ptr<const TableSchema> table,
-                                                std::size_t conditions_max, Projections* projections) {
+                                                std::size_t conditions_max, Projections* projections,
+                                                const std::vector<bool>& hidden) {
   if (auto status = check_table(*table); !status) return status.error();
-  Binder binder(std::move(table), conditions_max, projections);
+  Binder binder(std::move(table), conditions_max, projections, hidden);
   if (auto status = binder.project(parsed.columns); !status) return status.error();
   for (const ParsedCondition& condition : parsed.where) {
     if (auto status = binder.add(condition); !status) return status.error();
@@ -196,14 +200,32 @@ Result<std::shared_ptr<const Query>> bind_query(const ParsedQuery& parsed,
 }
 
 Result<std::shared_ptr<const Query>> Query::bind(const ParsedQuery& parsed,
-                                                 std::shared_ptr<const TableSchema> table) {
-  return bind_query(parsed, std::move(table), kConditionsMax);
+                                                 std::shared_ptr<const TableSchema> table,
+                                                 const std::vector<bool>& hidden) {
+  return bind_query(parsed, std::move(table), kConditionsMax, nullptr, hidden);
 }
 
-Result<std::shared_ptr<const Query>> Query::narrowed(const ParsedCondition& condition) const {
-  Binder binder(*this);
-  if (auto status = binder.add(condition); !status) return status.error();
+namespace {
+
+Result<std::shared_ptr<const Query>> with(Binder& binder, std::span<const ParsedCondition> conditions) {
+  for (const ParsedCondition& condition : conditions) {
+    if (auto status = binder.add(condition); !status) return status.error();
+  }
   return binder.finish();
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Query>> Query::narrowed(std::span<const ParsedCondition> conditions) const {
+  Binder binder(*this);
+  return with(binder, conditions);
+}
+
+Status Query::check_narrowing(std::span<const ParsedCondition> conditions) const {
+  Binder binder(*this);
+  binder.leave_claims_open();
+  const auto narrowed = with(binder, conditions);
+  return narrowed ? Status() : Status(narrowed.error());
 }
 
 }  // namespace tidegate::query

@@ -14,9 +14,12 @@ namespace tidegate::query {
 class Binder {
  public:
   /// What is made anew is one of `projections` where these are given, which must outlive it.
-  Binder(std::shared_ptr<const TableSchema> table, std::size_t conditions_max, Projections* projections);
+  Binder(std::shared_ptr<const TableSchema> table, std::size_t conditions_max, Projections* projections,
+         const std::vector<bool>& hidden = {});
   /// Starts from a query that is bound already.
   explicit Binder(const Query& query);
+  /// Claims without a value are bound to any: what comes out is of no use but to know that it can.
+  void leave_claims_open() { conditions_.leave_claims_open(); }
 
   Status project(const std::vector<std::string>& names);
   Status add(const ParsedCondition& condition);
@@ -29,6 +32,7 @@ class Binder {
   static std::shared_ptr<Query> make();
 
   std::shared_ptr<const TableSchema> table_;
+  std::vector<bool> hidden_;  // empty: none
   std::vector<int> columns_;
   std::shared_ptr<Query> query_;
   Projections* projections_ = nullptr;
@@ -39,7 +43,8 @@ class Binder {
 Result<std::shared_ptr<const Query>> bind_query(const ParsedQuery& parsed,
                                                 std::shared_ptr<const TableSchema> table,
                                                 std::size_t conditions_max,
-                                                Projections* projections = nullptr);
+                                                Projections* projections = nullptr,
+                                                const std::vector<bool>& hidden = {});
 
 /// The canonical form (rule 24): see canonical.cc.
 std::string canonical_text(const Query& query);

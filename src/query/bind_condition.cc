@@ -82,7 +82,8 @@ Status expand_arrays(const Operand& operand, ParsedCondition& parsed) {
   if (operand.type == Type::jsonb && parsed.op == Op::contains) return {};
   std::vector<ParsedLiteral> values;
   for (const ParsedLiteral& literal : parsed.values) {
-    if (!literal.whole || literal.kind == ParsedLiteral::Kind::null) {
+    using Kind = ParsedLiteral::Kind;
+    if (!literal.whole || literal.kind == Kind::null || literal.kind == Kind::claim) {
       values.push_back(literal);
       continue;
     }
@@ -263,7 +264,7 @@ Status ConditionBinder::bind_other(const ParsedCondition& parsed, const Operand&
     return invalid(fmt::format("column {} can't be compared with column {}: {}{}", left.name,
                                in_quotes(parsed.other), reason, in_text(parsed.place)));
   };
-  const int column = table_.find(parsed.other);
+  const int column = names_.find(parsed.other);
   if (column < 0) {
     return invalid(fmt::format("table {} has no column {}{}", in_quotes(table_.qualified()),
                                in_quotes(parsed.other), in_text(parsed.place)));
@@ -294,8 +295,13 @@ Status ConditionBinder::bind_values(const ParsedCondition& parsed, const Operand
   if (auto status = expand_arrays(operand, expanded); !status) return status;
   if (auto status = check_count(expanded, operand); !status) return status;
   values_ += expanded.values.size() + parsed.path.size();
-  if (values_ > kValuesMax) return invalid(fmt::format("a query has at most {} values", kValuesMax));
+  if (values_ > values_max_) return invalid(fmt::format("a query has at most {} values", kValuesMax));
   for (const ParsedLiteral& literal : expanded.values) {
+    if (literal.kind == ParsedLiteral::Kind::claim) {
+      if (auto status = check_claim(expanded, operand); !status) return status;
+      bound.values.emplace_back();
+      continue;
+    }
     auto value = bind_literal(expanded, operand, literal);
     if (!value) return value.error();
     bound.values.push_back(std::move(*value));
@@ -304,6 +310,15 @@ Status ConditionBinder::bind_values(const ParsedCondition& parsed, const Operand
     if (auto status = bind_pattern(parsed, operand, bound); !status) return status;
   }
   sort_values(bound);
+  return {};
+}
+
+Status ConditionBinder::check_claim(const ParsedCondition& parsed, const Operand& operand) const {
+  const auto refused = [&](std::string_view reason) {
+    return invalid(fmt::format("column {}: {}{}", operand.name, reason, in_text(parsed.place)));
+  };
+  if (!claims_open_) return refused("a claim has no value here");
+  if (operand.type == Type::jsonb) return refused("a claim can't be compared with jsonb; `->>` gives text");
   return {};
 }
 
@@ -316,7 +331,7 @@ Result<Condition> ConditionBinder::bind_leaf(const ParsedCondition& parsed, Trut
   if (parsed.left || parsed.right) return bind_terms(parsed, truth);
   if (auto status = count_one(); !status) return status.error();
   Condition bound;
-  bound.column = table_.find(parsed.column);
+  bound.column = names_.find(parsed.column);
   bound.op = parsed.op;
   bound.truth = truth;
   bound.path = parsed.path;

@@ -24,8 +24,14 @@ struct Operand {
 class ConditionBinder {
  public:
   /// `projections` may be null.
-  ConditionBinder(const TableSchema& table, std::size_t conditions_max, Projections* projections)
-      : table_(table), conditions_max_(conditions_max), projections_(projections) {}
+  ConditionBinder(ColumnNames names, std::size_t conditions_max, Projections* projections)
+      : names_(names),
+        table_(names.table),
+        conditions_max_(conditions_max),
+        values_max_(conditions_max > kConditionsMax ? 2 * kValuesMax : kValuesMax),
+        projections_(projections) {}
+  /// A claim, whose value is not known yet, is taken where some value fits.
+  void leave_claims_open() { claims_open_ = true; }
 
   /// The condition that holds where `parsed` has that truth.
   Result<Condition> bind(const ParsedCondition& parsed, Truth truth = Truth::is_true, int depth = 0);
@@ -42,11 +48,16 @@ class ConditionBinder {
   Status bind_pattern(const ParsedCondition& parsed, const Operand& operand, Condition& leaf);
   Status bind_other(const ParsedCondition& parsed, const Operand& left, Condition& bound) const;
 
+  [[nodiscard]] Status check_claim(const ParsedCondition& parsed, const Operand& operand) const;
+
+  ColumnNames names_;
   const TableSchema& table_;
   std::size_t conditions_max_;
+  std::size_t values_max_;
   Projections* projections_;
   std::size_t conditions_ = 0;
   std::size_t values_ = 0;
+  bool claims_open_ = false;
 };
 
 /// ` (at byte 12)`, for messages; empty where the place is not known.

@@ -269,7 +269,7 @@ Result<BoundExpression> ExpressionBinder::bind_operands(const ParsedExpression& 
 
 Result<BoundExpression> ExpressionBinder::bind_column(const ParsedExpression& parsed) const {
   BoundExpression bound;
-  bound.expression.column = table_.find(parsed.column);
+  bound.expression.column = names_.find(parsed.column);
   if (bound.expression.column < 0) {
     return refused(parsed, fmt::format("table {} has no column {}", in_quotes(table_.qualified()),
                                        in_quotes(parsed.column)));
@@ -304,7 +304,8 @@ Result<BoundExpression> ExpressionBinder::bind_column(const ParsedExpression& pa
 
 Result<ParsedLiteral> folded(const ParsedExpression& parsed) {
   static const TableSchema kNoTable;
-  const auto bound = ExpressionBinder(kNoTable).bind(parsed);
+  static const std::vector<bool> kNoneHidden;
+  const auto bound = ExpressionBinder({kNoTable, kNoneHidden}).bind(parsed);
   if (!bound) return bound.error();
   ParsedLiteral literal{ParsedLiteral::Kind::number, bound->expression.constant};
   if (bound->type == Type::numeric && literal.text.find('.') == std::string::npos) literal.text += ".0";

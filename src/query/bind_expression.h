@@ -24,13 +24,14 @@ struct BoundExpression {
 /// over a row or its meaning is not known to be exact.
 class ExpressionBinder {
  public:
-  explicit ExpressionBinder(const TableSchema& table) : table_(table) {}
+  explicit ExpressionBinder(ColumnNames names) : names_(names), table_(names.table) {}
   Result<BoundExpression> bind(const ParsedExpression& parsed, int depth = 0);
 
  private:
   Result<BoundExpression> bind_column(const ParsedExpression& parsed) const;
   Result<BoundExpression> bind_operands(const ParsedExpression& parsed, int depth);
 
+  ColumnNames names_;
   const TableSchema& table_;
   std::size_t size_ = 0;
 };

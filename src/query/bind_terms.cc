@@ -72,7 +72,7 @@ Result<Condition> ConditionBinder::bind_terms(const ParsedCondition& parsed, Tru
   if (!parsed.path.empty()) return refused("jsonb's parts can't take part in arithmetic");
   if (!is_equality(parsed.op) && !is_order(parsed.op) && !is_null_test(parsed.op))
     return refused("arithmetic is compared by = <> < <= > >= and IN alone");
-  ExpressionBinder binder(table_);
+  ExpressionBinder binder(names_);
   auto left = binder.bind(side(parsed.left, parsed.column, parsed.cast, parsed.place));
   if (!left) return left.error();
   if (left->constant) return refused("arithmetic that names no column is a constant; write it as a value");
@@ -108,7 +108,7 @@ Result<Condition> ConditionBinder::bind_two_terms(const ParsedCondition& parsed,
   };
   if (takes_list(parsed.op) || !parsed.values.empty())
     return refused("there is arithmetic and a value on the right");
-  ExpressionBinder binder(table_);
+  ExpressionBinder binder(names_);
   auto right = binder.bind(side(parsed.right, parsed.other, Type::other, parsed.place));
   if (!right) return right.error();
   if (right->constant) return refused("arithmetic that names no column is a constant; write it as a value");

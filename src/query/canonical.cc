@@ -28,7 +28,7 @@ namespace {
 
 /// Two levels a group, one a step of arithmetic, and what stands around.
 constexpr std::size_t kTreeDepthMax = 2 * kDepthMax + kExpressionDepthMax + 8;
-constexpr std::size_t kPolicyConditionsMax = 8;  // what narrowing may add to a client's
+constexpr std::size_t kNarrowedConditionsMax = 2 * kConditionsMax;  // a client's and a policy's
 
 void append_named_type(std::string& out, const ColumnSchema& column) {
   append_json_string(out, column.name);
@@ -319,7 +319,7 @@ Result<std::shared_ptr<const Query>> Query::from_canonical(std::string_view cano
   if (!parsed) return parsed.error();
   auto table = catalogue.find(parsed->table);
   if (!table) return Error{Fault::not_found, "unknown table " + in_quotes(parsed->table)};
-  auto query = bind_query(*parsed, std::move(table), kConditionsMax + kPolicyConditionsMax, projections);
+  auto query = bind_query(*parsed, std::move(table), kNarrowedConditionsMax, projections);
   if (!query) return query;
   if ((*query)->canonical() != canonical) {
     return Error{Fault::lost, fmt::format("the table {} no longer has the shape that the query was made for",

@@ -135,23 +135,32 @@ Result<Json> parse_tree(std::string_view sql) {
 
 }  // namespace
 
-Result<ParsedQuery> parse_sql(std::string_view sql, const std::vector<ParsedLiteral>& parameters) {
+Result<Json> parse_select(std::string_view sql) {
   if (sql.size() > kSqlBytesMax) {
     return refused_sql(-1, fmt::format("{} bytes are too long; {} are the limit", sql.size(), kSqlBytesMax));
   }
   if (!storable_text(sql)) return refused_sql(-1, "not UTF-8, or it holds a NUL");
-  const auto tree = parse_tree(sql);
-  if (!tree) return tree.error();
+  auto tree = parse_tree(sql);
+  if (!tree) return tree;
   const Json* statements = tree->find("stmts");
   if (statements == nullptr || statements->items.empty()) return refused_sql(0, "empty");
   if (statements->items.size() > 1) {
     const std::string place = text_of(statements->items[1], "stmt_location");
     return refused_sql(static_cast<int>(parse_i64(place).value_or(-1)), "more than one statement");
   }
-  const Json* statement = statements->items.front().find("stmt");
-  const Json* select = as(statement, "SelectStmt");
-  if (select == nullptr) return refused_sql(0, "only SELECT is supported");
-  return SelectReader(sql, parameters).read(*select);
+  if (as(statements->items.front().find("stmt"), "SelectStmt") == nullptr)
+    return refused_sql(0, "only SELECT is supported");
+  return tree;
+}
+
+const Json& select_in(const Json& tree) {
+  return *as(tree.find("stmts")->items.front().find("stmt"), "SelectStmt");
+}
+
+Result<ParsedQuery> parse_sql(std::string_view sql, const std::vector<ParsedLiteral>& parameters) {
+  const auto tree = parse_select(sql);
+  if (!tree) return tree.error();
+  return SelectReader(sql, parameters).read(select_in(*tree));
 }
 
 }  // namespace tidegate::query

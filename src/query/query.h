@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -47,8 +48,11 @@ enum class Op : std::uint8_t {
 
 /// What a client wrote, before any catalogue is asked: names and literals only. The three parsers make it.
 struct ParsedLiteral {
-  enum class Kind : std::uint8_t { null, boolean, number, string, json } kind = Kind::null;
-  std::string text;  ///< `true`/`false`; the number's digits as written; the string's UTF-8; JSON's text
+  /// `claim` stands in a policy's predicate alone, for a value of a token that is not known yet; nothing is
+  /// bound with it.
+  enum class Kind : std::uint8_t { null, boolean, number, string, json, claim } kind = Kind::null;
+  /// `true`/`false`; the number's digits as written; the string's UTF-8; JSON's text; the claim's name
+  std::string text;
   Type cast = Type::other;  ///< the type that the client named (`date '2026-01-31'`); other: none
   bool whole = false;  ///< the text of an array, which stands for its elements, where the column is no jsonb
 };
@@ -156,9 +160,12 @@ class Projections {
 class Query {
  public:
   /// Binds by the closed table of rule 21. `invalid`, with a message for the client, where a column does not
-  /// exist, a type can't be compared or a literal does not fit; `denied` with the schema's refusal.
+  /// exist, a type can't be compared or a literal does not fit; `denied` with the schema's refusal. Columns
+  /// that are `hidden` (one flag a column; empty: none) don't exist for whoever wrote it: all of them means
+  /// the others, and what names one is told what it would be told of a name that nobody has.
   static Result<std::shared_ptr<const Query>> bind(const ParsedQuery& parsed,
-                                                   std::shared_ptr<const TableSchema> table);
+                                                   std::shared_ptr<const TableSchema> table,
+                                                   const std::vector<bool>& hidden = {});
   /// Binds a canonical form again, against the catalogue of now: what a matcher does with a registration.
   /// `not_found` where the table is gone, `lost` where it no longer has the shape that the form names, else
   /// as `bind`. What comes back has exactly this canonical form, and so its hash. Its projection is one of
@@ -167,9 +174,15 @@ class Query {
                                                              const Catalogue& catalogue,
                                                              Projections* projections = nullptr);
 
-  /// A query of its own with one more condition: how a policy narrows. The column's literal is bound like a
-  /// client's.
-  [[nodiscard]] Result<std::shared_ptr<const Query>> narrowed(const ParsedCondition& condition) const;
+  /// A query of its own with more conditions, at most `kConditionsMax`: how a policy narrows. They are bound
+  /// like a client's, but every column exists for them.
+  [[nodiscard]] Result<std::shared_ptr<const Query>> narrowed(
+      std::span<const ParsedCondition> conditions) const;
+  [[nodiscard]] Result<std::shared_ptr<const Query>> narrowed(const ParsedCondition& condition) const {
+    return narrowed(std::span(&condition, 1));
+  }
+  /// Whether it could be narrowed so by some values of the claims that stand in the conditions.
+  [[nodiscard]] Status check_narrowing(std::span<const ParsedCondition> conditions) const;
 
   [[nodiscard]] const TableSchema& table() const { return *projection_->table; }
   [[nodiscard]] const std::shared_ptr<const TableSchema>& table_ptr() const { return projection_->table; }

@@ -90,6 +90,16 @@ struct TableSchema {
   bool operator==(const TableSchema&) const = default;
 };
 
+/// The names that somebody may use for a table's columns: those that are not hidden.
+struct ColumnNames {
+  const TableSchema& table;
+  const std::vector<bool>& hidden;  ///< one a column; empty: none
+  [[nodiscard]] int find(std::string_view column) const {
+    const int index = table.find(column);
+    return index >= 0 && !hidden.empty() && hidden[static_cast<std::size_t>(index)] ? -1 : index;
+  }
+};
+
 /// The tables of one database that may be subscribed to at all. A value: a new one replaces it when the
 /// database changes.
 class Catalogue {

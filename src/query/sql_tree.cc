@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdint>
+
 #include "base/encoding.h"
 #include "query/sql_names.h"
 #include "query/utf8.h"
@@ -11,6 +14,19 @@ namespace tidegate::query {
 Error refused_sql(int place, std::string_view message) {
   return {Fault::invalid,
           place < 0 ? fmt::format("sql: {}", message) : fmt::format("sql: {} (at byte {})", message, place)};
+}
+
+Error moved(Error error, int before) {
+  constexpr std::string_view kMark = "(at byte ";
+  const std::size_t mark = error.message.rfind(kMark);
+  if (mark == std::string::npos || !error.message.ends_with(')')) return error;
+  const std::size_t digits = mark + kMark.size();
+  const auto place =
+      parse_i64(std::string_view(error.message).substr(digits, error.message.size() - digits - 1));
+  if (place)
+    error.message =
+        fmt::format("{}{})", error.message.substr(0, digits), std::max<std::int64_t>(*place - before, 0));
+  return error;
 }
 
 Error unsupported_node(const Json& node) {

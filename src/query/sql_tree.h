@@ -13,8 +13,14 @@ namespace tidegate::query {
 
 /// `sql: <message> (at byte <place>)`.
 Error refused_sql(int place, std::string_view message);
+/// The same, of a text that has `before` bytes less at its beginning.
+Error moved(Error error, int before);
 /// "a subquery is not supported here", with the node's place.
 Error unsupported_node(const Json& node);
+
+/// The tree of a text of one statement, a SELECT, which `select_in` finds in it.
+Result<Json> parse_select(std::string_view sql);
+const Json& select_in(const Json& tree);
 
 /// Where a node begins: the least location in it, or -1.
 int place_of(const Json& node);

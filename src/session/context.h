@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "auth/verifier.h"
-#include "policy/policy.h"
 #include "session/edge.h"
 #include "session/options.h"
 #include "session/probe.h"
@@ -15,11 +14,10 @@ namespace tidegate::session {
 
 /// What all shards of an edge share. Read-only but for the counts; any thread.
 struct Context {
-  Context(Parts given, Options settings, auth::Options tokens, policy::Options rules)
+  Context(Parts given, Options settings, auth::Options tokens)
       : parts(std::move(given)),
         options(std::move(settings)),
         verifier(std::move(tokens), parts.keys, parts.clock, parts.metrics),
-        policy(std::move(rules)),
         probe(parts.metrics) {}
 
   [[nodiscard]] bool verifies() const {
@@ -29,7 +27,6 @@ struct Context {
   Parts parts;
   const Options options;
   const auth::Verifier verifier;
-  const tidegate::policy::Options policy;
   Probe probe;
   std::atomic<std::size_t> sockets{0};     ///< open, of every kind
   std::atomic<std::size_t> websockets{0};  ///< those of Options::connections_max

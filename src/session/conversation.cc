@@ -45,14 +45,19 @@ Operation operation_of(const protocol::ClientMessage& message) {
   return static_cast<Operation>(message.index());
 }
 
+policy::Principal principal_of(const Caller& caller) {
+  if (!caller.principal) return {};
+  return {caller.principal->subject, caller.principal->tenant, false, caller.principal->claims};
+}
+
 }  // namespace
 
-Conversation::Conversation(const Context& context, Probe& probe, hub::Hub& hub,
-                           const CataloguePointer& catalogue, SessionId session, Caller caller)
+Conversation::Conversation(const Context& context, Probe& probe, hub::Hub& hub, const AccessPointer& access,
+                           SessionId session, Caller caller)
     : context_(context),
       probe_(probe),
       hub_(hub),
-      catalogue_(catalogue),
+      access_(access),
       session_(session),
       caller_(std::move(caller)) {}
 
@@ -146,13 +151,11 @@ void Conversation::subscribe_query(protocol::Subscribe& subscribe) {
     return hub_.send_error(session_, ErrorCode::token_expired,
                            protocol::error_text(ErrorCode::token_expired).sentence, subscribe.hash_id);
   }
-  if (!catalogue_) return refuse({Fault::unavailable, "the tables are not known yet: try again"});
+  if (!access_) return refuse({Fault::unavailable, "the tables are not known yet: try again"});
   auto parsed = parse(subscribe);
   if (!parsed) return refuse(parsed.error());
   if (auto named = name_table(*parsed, subscribe.table); !named) return refuse(named.error());
-  policy::Principal principal;
-  if (caller_.principal) principal = {caller_.principal->subject, caller_.principal->tenant, false};
-  auto narrowed = policy::narrow(*parsed, *catalogue_, context_.policy, principal);
+  auto narrowed = access_->narrow(*parsed, principal_of(caller_));
   if (!narrowed) return refuse(narrowed.error());
 
   hub::SubscribeRequest request;
@@ -182,10 +185,10 @@ Status Conversation::name_table(query::ParsedQuery& parsed, const std::string& t
   if (parsed.table.empty()) parsed.table = table;
   if (parsed.table.empty()) return Error{Fault::invalid, "'table' is missing"};
   if (table.empty() || table == parsed.table) return {};
-  // `orders` and `public.orders` are one table. Where neither exists the answer is the same: it shows
-  // nothing.
-  const auto named = catalogue_->find(table);
-  if (named && named == catalogue_->find(parsed.table)) return {};
+  // `orders` and `public.orders` are one table. Where neither exists for this client the answer is the same:
+  // it shows nothing.
+  const auto named = access_->find(table);
+  if (named && named == access_->find(parsed.table)) return {};
   return Error{Fault::invalid, "'table' is '" + table + "', but the query reads '" + parsed.table + "'"};
 }
 

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "hub/hub.h"
-#include "policy/policy.h"
+#include "policy/access.h"
 #include "protocol/messages.h"
 #include "query/query.h"
 #include "session/context.h"
@@ -27,9 +27,9 @@ struct Caller {
 /// shard's thread (queries are parsed here: 8 MB of stack).
 class Conversation {
  public:
-  using CataloguePointer = std::shared_ptr<const query::Catalogue>;
-  /// `catalogue` is the shard's current one, looked at for every subscribe.
-  Conversation(const Context& context, Probe& probe, hub::Hub& hub, const CataloguePointer& catalogue,
+  using AccessPointer = std::shared_ptr<const policy::Access>;
+  /// `access` is the shard's current one, looked at for every subscribe.
+  Conversation(const Context& context, Probe& probe, hub::Hub& hub, const AccessPointer& access,
                SessionId session, Caller caller);
 
   void on_text(std::string_view text);
@@ -52,7 +52,7 @@ class Conversation {
   const Context& context_;
   Probe& probe_;
   hub::Hub& hub_;
-  const CataloguePointer& catalogue_;
+  const AccessPointer& access_;
   const SessionId session_;
   Caller caller_;
   bool warned_ = false;   // of its token's end

@@ -69,5 +69,27 @@ TEST_F(ConversationTest, RefusalsNameTheirReasonAndKeepTheConnection) {
   listener->expect("pong");
 }
 
+// `table` beside a query that names another: whether the two are one table is not told of tables that don't
+// exist for the client.
+TEST_F(ConversationTest, ATableWithoutAPolicyIsNotToldFromOneThatDoesNotExist) {
+  auth.mode = auth::Options::Mode::jwt;
+  auth.secret = std::string(32, 's');
+  policy.open = false;
+  policy.tables["elsewhere"] = {};
+  start();
+  set_catalogue();
+  const std::string token = auth::mint({"alice", "acme", unix_us(clock.wall()) / 1'000'000 + 3'600}, auth);
+  auto listener = connect({"tidegate.v1", "bearer." + token});
+  const auto answer = [&](const std::string& table) {
+    listener->client().send_text(
+        subscribe(R"("table":")" + table + R"(","sql":"select id from public.)" + table + '"'));
+    std::string text = listener->next();
+    for (auto at = text.find(table); at != std::string::npos; at = text.find(table))
+      text.replace(at, table.size(), "?");
+    return text;
+  };
+  EXPECT_EQ(answer("orders"), answer("nowhere"));
+}
+
 }  // namespace
 }  // namespace tidegate::session::testing

@@ -11,8 +11,8 @@ namespace tidegate::session {
 
 class Edge::State {
  public:
-  State(Parts parts, Options options, hub::Options hub, auth::Options auth, policy::Options policy)
-      : context(std::move(parts), std::move(options), std::move(auth), std::move(policy)) {
+  State(Parts parts, Options options, hub::Options hub, auth::Options auth)
+      : context(std::move(parts), std::move(options), std::move(auth)) {
     const int cores = static_cast<int>(std::thread::hardware_concurrency());
     const int count = context.options.shards > 0 ? context.options.shards : std::max(cores, 1);
     for (int i = 0; i < count; ++i) {
@@ -25,9 +25,8 @@ class Edge::State {
   std::uint16_t port = 0;
 };
 
-Edge::Edge(Parts parts, Options options, hub::Options hub, auth::Options auth, policy::Options policy)
-    : state_(std::make_unique<State>(std::move(parts), std::move(options), hub, std::move(auth),
-                                     std::move(policy))) {}
+Edge::Edge(Parts parts, Options options, hub::Options hub, auth::Options auth)
+    : state_(std::make_unique<State>(std::move(parts), std::move(options), hub, std::move(auth))) {}
 
 Edge::~Edge() {
   stop();
@@ -58,8 +57,8 @@ std::uint16_t Edge::port() const {
   return state_->port;
 }
 
-void Edge::set_catalogue(std::shared_ptr<const query::Catalogue> catalogue) {
-  for (auto& shard : state_->shards) shard->set_catalogue(catalogue);
+void Edge::set_access(std::shared_ptr<const policy::Access> access) {
+  for (auto& shard : state_->shards) shard->set_access(access);
 }
 
 void Edge::stop() {

@@ -16,8 +16,7 @@
 #include "feed/events.h"
 #include "hub/hub.h"
 #include "metrics/metrics.h"
-#include "policy/policy.h"
-#include "query/schema.h"
+#include "policy/access.h"
 #include "session/options.h"
 #include "transport/credentials.h"
 
@@ -57,7 +56,7 @@ struct Parts {
 /// Reading and writing of one session happen on its shard's thread; `post` crosses.
 class Edge {
  public:
-  Edge(Parts parts, Options options, hub::Options hub, auth::Options auth, policy::Options policy);
+  Edge(Parts parts, Options options, hub::Options hub, auth::Options auth);
   ~Edge();
   Edge(const Edge&) = delete;
   Edge& operator=(const Edge&) = delete;
@@ -68,8 +67,8 @@ class Edge {
   Status start();
   /// The port that was bound (for `port` 0).
   [[nodiscard]] std::uint16_t port() const;
-  /// The tables as of now; null in pass-through. Any thread; takes effect for later subscribes.
-  void set_catalogue(std::shared_ptr<const query::Catalogue> catalogue);
+  /// The tables as clients may see them now. Any thread; takes effect for later subscribes.
+  void set_access(std::shared_ptr<const policy::Access> access);
   /// Stops accepting, lets outboxes drain for at most `Options::drain`, closes every session with 1012, and
   /// joins.
   void stop();

@@ -374,12 +374,12 @@ TEST_P(WebSocketTest, APortThatIsTakenIsAnErrorThatNamesIt) {
   start();
   Options second = options;
   second.port = edge->port();
-  Edge other({clock, metrics, [](feed::Command) { return true; }, {}}, second, hub, auth, policy);
+  Edge other({clock, metrics, [](feed::Command) { return true; }, {}}, second, hub, auth);
   const auto started = other.start();
   ASSERT_FALSE(started.ok());
   EXPECT_NE(started.error().message.find(std::to_string(edge->port())), std::string::npos);
   second.address = "localhost.";
-  Edge nowhere({clock, metrics, [](feed::Command) { return true; }, {}}, second, hub, auth, policy);
+  Edge nowhere({clock, metrics, [](feed::Command) { return true; }, {}}, second, hub, auth);
   EXPECT_FALSE(nowhere.start().ok());
 }
 

@@ -63,8 +63,8 @@ feed::ShardPort Shard::port() {
           [this] { return backlog_.load(std::memory_order_relaxed); }};
 }
 
-void Shard::set_catalogue(std::shared_ptr<const query::Catalogue> catalogue) {
-  net::post(io_, [this, catalogue = std::move(catalogue)]() mutable { catalogue_ = std::move(catalogue); });
+void Shard::set_access(std::shared_ptr<const policy::Access> access) {
+  net::post(io_, [this, access = std::move(access)]() mutable { access_ = std::move(access); });
 }
 
 Result<std::uint16_t> Shard::listen(const std::string& address, std::uint16_t port) {

@@ -17,7 +17,7 @@
 #include "base/result.h"
 #include "feed/events.h"
 #include "hub/hub.h"
-#include "query/schema.h"
+#include "policy/access.h"
 #include "session/connection.h"
 #include "session/context.h"
 #include "session/io.h"
@@ -36,7 +36,7 @@ class Shard {
 
   // ---- any thread ----
   [[nodiscard]] feed::ShardPort port();
-  void set_catalogue(std::shared_ptr<const query::Catalogue> catalogue);
+  void set_access(std::shared_ptr<const policy::Access> access);
 
   // ---- the owner's thread, in this order ----
   /// Binds and listens; the port that was bound.
@@ -50,7 +50,7 @@ class Shard {
   // ---- this shard's thread: for connections ----
   [[nodiscard]] Context& context() { return context_; }
   [[nodiscard]] hub::Hub& hub() { return hub_; }
-  [[nodiscard]] const std::shared_ptr<const query::Catalogue>& catalogue() const { return catalogue_; }
+  [[nodiscard]] const std::shared_ptr<const policy::Access>& access() const { return access_; }
   [[nodiscard]] Executor executor() { return io_.get_executor(); }
   [[nodiscard]] Steady now() const { return context_.parts.clock.steady(); }
   [[nodiscard]] bool draining() const { return draining_; }
@@ -94,7 +94,7 @@ class Shard {
   net::steady_timer tick_timer_;
   net::steady_timer accept_timer_;
   hub::Hub hub_;
-  std::shared_ptr<const query::Catalogue> catalogue_;
+  std::shared_ptr<const policy::Access> access_;  // null until the tables are known
   std::unordered_map<SessionId, Connection*> sessions_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> connections_;  // they forget their sessions
   std::uint64_t numbers_ = 0;

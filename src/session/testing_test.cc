@@ -303,7 +303,7 @@ void EdgeTest::start() {
   parts.keys = std::move(*ring);
   parts.credentials = credentials;
   parts.memory = memory;
-  edge.emplace(std::move(parts), options, hub, auth, policy);
+  edge.emplace(std::move(parts), options, hub, auth);
   feed.set_ports(edge->ports());
   const auto started = edge->start();
   ASSERT_TRUE(started.ok()) << started.error().message;
@@ -330,7 +330,8 @@ void EdgeTest::set_catalogue() {
   table->columns = {id, {.name = "status", .type = query::Type::text, .declared = "text"}};
   table->key = {0};
   std::vector<std::shared_ptr<const query::TableSchema>> tables{table};
-  edge->set_catalogue(std::make_shared<query::Catalogue>(tables));
+  edge->set_access(std::make_shared<policy::Access>(std::make_shared<query::Catalogue>(tables),
+                                                    std::make_shared<policy::Options>(policy)));
 }
 
 client::Settings EdgeTest::settings(std::vector<std::string> subprotocols) const {

@@ -82,7 +82,7 @@ WebSocketConnection::WebSocketConnection(Shard& shard, std::uint64_t number, Ses
       seat_(std::move(upgrade.seat)),
       queue_(std::move(upgrade.stream), shard.hub().outbox(session), shard.context().probe),
       reader_(shard.context().options.payload_bytes_max, upgrade.deflate),
-      conversation_(shard.context(), shard.context().probe, shard.hub(), shard.catalogue(), session,
+      conversation_(shard.context(), shard.context().probe, shard.hub(), shard.access(), session,
                     std::move(upgrade.caller)),
       heard_(shard.now()),
       next_ping_(heard_ + shard.context().options.ping_interval) {
