@@ -15,6 +15,7 @@ bool has_kafka(const config::Settings& settings) {
 postgres::Options postgres_options(const config::Settings& settings) {
   postgres::Options options;
   options.url = settings.database;
+  options.password_file = settings.postgres.password_file;
   options.publication = settings.postgres.publication;
   options.slot = settings.postgres.slot;
   options.statement_timeout = settings.feed.snapshot_timeout;  // rule 20

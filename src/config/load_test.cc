@@ -456,6 +456,68 @@ TEST(Values, OfKafkaPropertiesMayHoldCommasAndSigns) {
   EXPECT_EQ(settings.kafka.properties, expected);
 }
 
+TEST_F(ConfigFile, KafkaPropertiesOfAFileComeBehindThoseThatWereGiven) {
+  const std::string file = write("kafka", "# ours\nsasl.password=hun,ter2\na.b=weaker\n");
+  const Settings settings =
+      good(open({"--kafka", "k:1", "--kafka-property", "a.b=c", "--kafka-property-file", file}));
+  const std::vector<std::pair<std::string, std::string>> expected{
+      {"a.b", "c"}, {"sasl.password", "hun,ter2"}, {"a.b", "weaker"}};
+  EXPECT_EQ(settings.kafka.properties, expected);
+  bad(open({"--kafka-property-file", "/no/such/file"}), {"--kafka-property-file:", "/no/such/file"});
+  const std::string message = bad(open({"--kafka-property-file", write("wrong", "hunter2\n")}), {"line 1", "name=value"});
+  EXPECT_EQ(message.find("hunter2"), std::string::npos);
+}
+
+TEST_F(ConfigFile, KafkaPropertiesThatPromisesRestOnAreRefusedWithTheReason) {
+  bad(open({"--kafka-property", "acks=1"}), {"--kafka-property:", "acks", "all replicas"});
+  bad(open({}), {"TIDEGATE_KAFKA_PROPERTY:", "isolation.level", "aborted"},
+      {{"TIDEGATE_KAFKA_PROPERTY", "isolation.level=read_uncommitted"}});
+  bad(open({"--kafka-property-file", write("kept", "enable.idempotence=false")}),
+      {"--kafka-property-file:", "enable.idempotence"});
+}
+
+TEST_F(ConfigFile, TheDatabasesPasswordComesFromAFileOrTheUrlButNotFromBoth) {
+  const std::string file = write("password", "hunter2\n");
+  const Words database{"serve", "--auth", "none", "--database-password-file", file, "--database"};
+  Words one = database;
+  one.emplace_back(kPostgres);
+  EXPECT_EQ(good(one).postgres.password_file, file);
+  EXPECT_EQ(good(one).warnings.size(), 1U) << "of --auth none alone";
+  Words both = database;
+  both.emplace_back("postgres://me:hunter2@db/shop");
+  EXPECT_EQ(bad(both, {"--database-password-file:", "one of them"}).find("hunter2"), std::string::npos);
+  Words other = database;
+  other.emplace_back("sqlite:shop.db");
+  bad(other, {"--database-password-file:", "Postgres"});
+  bad({"serve", "--auth", "none", "--database", kPostgres, "--database-password-file", "/no/such/file"},
+      {"--database-password-file:", "/no/such/file"});
+}
+
+TEST(Secrets, InFlagsAreWarnedOfAndElsewhereNot) {
+  const auto warned = [](const Words& words, const Environment& environment, std::string_view of) {
+    const Settings settings = good(words, environment);
+    std::string all;
+    for (const std::string& warning : settings.warnings) all += warning + "\n";
+    EXPECT_EQ(all.find("hunter2"), std::string::npos) << all;
+    return all.find(std::string(of) + ": every user of this machine can see") != std::string::npos;
+  };
+  const std::string url = "postgres://me:hunter2@db/shop";
+  EXPECT_TRUE(warned({"serve", "--auth", "none", "--database", url}, {}, "--database"));
+  EXPECT_TRUE(warned({"serve", "--auth", "none", "--database", "host=db password=hunter2"}, {}, "--database"));
+  EXPECT_FALSE(warned({"serve", "--auth", "none", "--database", kPostgres}, {}, "--database"));
+  EXPECT_FALSE(warned({"serve", "--auth", "none"}, {{"TIDEGATE_DATABASE", url}}, "--database"));
+  const std::string property = "sasl.password=hunter2";
+  EXPECT_TRUE(warned(open({"--kafka-property", property}), {}, "--kafka-property"));
+  EXPECT_FALSE(warned(open({"--kafka-property", "client.id=me"}), {}, "--kafka-property"));
+  EXPECT_FALSE(warned(open({}), {{"TIDEGATE_KAFKA_PROPERTY", property}}, "--kafka-property"));
+  const Words token{"token", "--subject", "me", "--tenant", "t"};
+  const std::string secret = std::string(kSecret) + "hunter2";
+  Words shown = token;
+  shown.insert(shown.end(), {"--auth-secret", secret});
+  EXPECT_TRUE(warned(shown, {}, "--auth-secret"));
+  EXPECT_FALSE(warned(token, {{"TIDEGATE_AUTH_SECRET", secret}}, "--auth-secret"));
+}
+
 TEST(Flags, UnknownOnesAreNamedWithoutWhatFollows) {
   bad(open({"--lissten", ":1"}), {"--lissten:", "did you mean --listen?"});
   const std::string message =

@@ -262,6 +262,7 @@ Status apply_rules(const GivenSettings& given, Settings& settings) {
   }
   if (auto status = read_database(given, settings); !status) return status;
   if (auto status = read_secret(given, settings); !status) return status;
+  if (auto status = check_secrets(given, settings); !status) return status;
   // The three bounds of an outbox keep their proportions.
   settings.hub.outbox_bytes_low = settings.hub.outbox_bytes_max / 4;
   // An outbox that has room takes one more frame or answer whole, which must not make a debtor of it.

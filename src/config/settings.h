@@ -25,6 +25,7 @@ enum class Database : std::uint8_t { none, postgres, sqlite };
 struct Postgres {
   std::string publication = "tidegate";
   std::string slot = "tidegate";
+  std::string password_file;  ///< empty: none; read for each connection
   std::size_t transaction_file_bytes_max = std::size_t{64} << 30;
   std::chrono::milliseconds silence_max{5'000};
 };
@@ -34,6 +35,7 @@ struct Kafka {
   std::string control_topic;  ///< derived: the first topic and `.control`
   std::string group = "cladbe-ws-gateway";
   std::vector<std::pair<std::string, std::string>> properties;  ///< librdkafka's own, handed through
+  std::string property_file;  ///< empty: none; what it says stands behind `properties`, which win
 };
 
 struct Setup {
@@ -94,7 +96,8 @@ Environment process_environment();
 
 /// Reads flags, environment (`TIDEGATE_…`, weaker the seed's names) and the file, in that order of strength,
 /// and applies the rules of the modes. `invalid` names the setting at fault, where its value came from and
-/// what would fit; never a secret. Reads the files of `--config` and `--auth-secret-file`, nothing else.
+/// what would fit; never a secret. Reads the files of `--config` and of those settings that name a file
+/// with a secret, nothing else.
 Result<Settings> load(int argc, const char* const* argv, const Environment& environment);
 
 /// The names of those that were set otherwise in `after`, but for tables.

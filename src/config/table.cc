@@ -189,7 +189,8 @@ Setting auth_mode() {
 
 Setting properties() {
   return {.name = "kafka-property",
-          .help = "A setting of librdkafka's own, `name=value`; may be repeated.",
+          .help = "A setting of librdkafka's own, `name=value`; may be repeated. As a flag every user of the "
+                  "machine can see passwords in it: rather name a file.",
           .fallback = "",
           .fit = "must be name=value",
           .commands = kServe | kMatch | kSetup,
@@ -221,6 +222,10 @@ Section data() {
            "database", kMatching | kSetup,
            "`postgres://user@host/database` or `sqlite:PATH`. None: pass-through. Demo: `sqlite:demo.db`.",
            [](auto& s) -> auto& { return s.database; })),
+       text("database-password-file", kMatching | kSetup,
+            "Postgres: a file whose first line is the role's password. Read anew for each connection. "
+            "PGPASSFILE and libpq's other variables work as well.",
+            [](auto& s) -> auto& { return s.postgres.password_file; }),
        text("publication", kMatching | kSetup, "Postgres: the publication whose tables may be subscribed to.",
             [](auto& s) -> auto& { return s.postgres.publication; }),
        text("slot", kMatching | kSetup, "Postgres: the replication slot's name.",
@@ -240,7 +245,11 @@ Section data() {
        also("KAFKA_GROUP", text("kafka-group", kServe | kMatch | kSetup,
                                 "Our name at the broker. No consumer group splits the log among gateways.",
                                 [](auto& s) -> auto& { return s.kafka.group; })),
-       properties()}};
+       properties(),
+       text("kafka-property-file", kServe | kMatch | kSetup,
+            "A file of such settings, `name=value` a line, `#` before comments: for passwords. What is given "
+            "by itself wins. Read at the start.",
+            [](auto& s) -> auto& { return s.kafka.property_file; })}};
 }
 
 Setting token_parameter() {

@@ -4,12 +4,63 @@
 #include <array>
 #include <cstdlib>
 #include <functional>
+#include <mutex>
 #include <thread>
+
+#include "kafka/properties.h"
 
 namespace tidegate::kafka {
 namespace {
 
 void quiet(const rd_kafka_t*, int, const char*, const char*) {}  // what matters comes back as an Error
+
+/// What goes with a client that `open_client` made, as its opaque: who is called, and what the brokers said.
+class Listener {
+ public:
+  Listener(Callbacks callbacks, std::map<std::string, std::string> properties)
+      : callbacks_(callbacks), properties_(std::move(properties)) {}
+
+  static void delivered(rd_kafka_t* client, const rd_kafka_message_t* message, void* opaque) {
+    const Callbacks& to = static_cast<Listener*>(opaque)->callbacks_;
+    to.delivered(client, message, to.opaque);
+  }
+  static void failed(rd_kafka_t* client, int code, const char* reason, void* opaque) {
+    auto* self = static_cast<Listener*>(opaque);
+    self->hear(code, reason);
+    const Callbacks& to = self->callbacks_;
+    if (to.failed != nullptr) to.failed(client, code, reason, to.opaque);
+  }
+  /// Of a broker that is there, and would not talk to us.
+  [[nodiscard]] std::string refusal() const {
+    const std::lock_guard lock(mutex_);
+    return refusal_;
+  }
+  void forget() {
+    const std::lock_guard lock(mutex_);
+    refusal_.clear();
+  }
+
+ private:
+  void hear(int code, std::string_view reason) {
+    const bool credentials = code == RD_KAFKA_RESP_ERR__AUTHENTICATION;
+    const bool tls = code == RD_KAFKA_RESP_ERR__SSL;
+    // librdkafka's guess where a broker hangs up at once: TLS on one side only.
+    if (!credentials && !tls && reason.find("security.protocol") == std::string_view::npos) return;
+    std::string words = without_secrets(properties_, std::string(reason));
+    if (credentials) words += ": sasl.mechanism, sasl.username and sasl.password must be what the broker knows";
+    const std::lock_guard lock(mutex_);
+    refusal_ = std::move(words);
+  }
+
+  const Callbacks callbacks_;
+  const std::map<std::string, std::string> properties_;
+  mutable std::mutex mutex_;
+  std::string refusal_;  // guarded by mutex_
+};
+
+Listener* listener_of(const rd_kafka_t* client) {
+  return static_cast<Listener*>(rd_kafka_opaque(client));
+}
 
 Fault fault_of(rd_kafka_resp_err_t code) {
   switch (code) {
@@ -62,7 +113,20 @@ Result<Owned<rd_kafka_event_t>> administer(
 constexpr std::size_t kResponseMin = 1 << 20;
 constexpr std::size_t kResponseMax = 16 << 20;
 
+/// Without the value, which may be a secret, and so without librdkafka's own words where they repeat it.
+Error refused(const std::string& name, rd_kafka_conf_res_t result) {
+  return {Fault::invalid, "Kafka property " + name +
+                              (result == RD_KAFKA_CONF_UNKNOWN
+                                   ? ": librdkafka knows none of that name"
+                                   : ": librdkafka does not take its value (not shown: it may be secret)")};
+}
+
 }  // namespace
+
+void Destroy::operator()(rd_kafka_t* client) const {
+  const std::unique_ptr<Listener> listener(listener_of(client));  // is called until the client is gone
+  rd_kafka_destroy(client);
+}
 
 Result<Client> open_client(const Options& options, rd_kafka_type_t type, Properties properties,
                            const Callbacks& callbacks) {
@@ -75,21 +139,23 @@ Result<Client> open_client(const Options& options, rd_kafka_type_t type, Propert
   std::array<char, 512> error{};
   rd_kafka_conf_t* conf = rd_kafka_conf_new();
   for (const auto& [name, value] : properties) {
-    if (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), error.data(), error.size()) !=
-        RD_KAFKA_CONF_OK) {
+    const auto set = rd_kafka_conf_set(conf, name.c_str(), value.c_str(), error.data(), error.size());
+    if (set != RD_KAFKA_CONF_OK) {
       rd_kafka_conf_destroy(conf);
-      return Error{Fault::invalid, "Kafka property " + name + ": " + error.data()};
+      return refused(name, set);
     }
   }
+  auto listener = std::make_unique<Listener>(callbacks, options.properties);
   rd_kafka_conf_set_log_cb(conf, &quiet);
-  rd_kafka_conf_set_opaque(conf, callbacks.opaque);
-  if (callbacks.delivered != nullptr) rd_kafka_conf_set_dr_msg_cb(conf, callbacks.delivered);
-  if (callbacks.failed != nullptr) rd_kafka_conf_set_error_cb(conf, callbacks.failed);
+  rd_kafka_conf_set_opaque(conf, listener.get());
+  if (callbacks.delivered != nullptr) rd_kafka_conf_set_dr_msg_cb(conf, &Listener::delivered);
+  rd_kafka_conf_set_error_cb(conf, &Listener::failed);
   Client client(rd_kafka_new(type, conf, error.data(), error.size()));
   if (!client) {
     rd_kafka_conf_destroy(conf);
-    return Error{Fault::invalid, std::string("Kafka client: ") + error.data()};
+    return Error{Fault::invalid, "Kafka client: " + without_secrets(options.properties, error.data())};
   }
+  (void)listener.release();  // it ends with the client
   return client;
 }
 
@@ -114,9 +180,16 @@ Properties consumer_properties(const Options& options) {
           {"allow.auto.create.topics", "false"}};
 }
 
-Error error_of(const Options& options, rd_kafka_resp_err_t code, std::string_view doing) {
-  return {fault_of(code),
-          std::string(doing) + ": " + rd_kafka_err2str(code) + " (Kafka at " + options.brokers + ")"};
+Error error_of(const Options& options, rd_kafka_resp_err_t code, std::string_view doing,
+               std::string_view right) {
+  std::string message =
+      std::string(doing) + ": " + rd_kafka_err2str(code) + " (Kafka at " + options.brokers + ")";
+  if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED && !right.empty()) {
+    message += ": our principal lacks the operation " + std::string(right) +
+               " of it: kafka-acls.sh --add --allow-principal User:… --operation " + std::string(right) +
+               " --topic …";
+  }
+  return {fault_of(code), std::move(message)};
 }
 
 std::string what_to_type(const Options& options) {
@@ -134,18 +207,25 @@ Result<std::int32_t> partition_count(const Options& options, rd_kafka_t* client,
   const Owned<const rd_kafka_metadata_t> metadata(raw);
   if (metadata->topic_cnt != 1) return error_of(options, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, doing);
   const rd_kafka_metadata_topic_t& found = metadata->topics[0];
-  if (found.err != RD_KAFKA_RESP_ERR_NO_ERROR) return error_of(options, found.err, doing);
+  if (found.err != RD_KAFKA_RESP_ERR_NO_ERROR) return error_of(options, found.err, doing, "Describe");
   return found.partition_cnt;
 }
 
 Status answers(const Options& options, rd_kafka_t* client, std::chrono::milliseconds timeout) {
   const rd_kafka_metadata_t* raw = nullptr;
-  const auto code = rd_kafka_metadata(client, 0, nullptr, &raw, milliseconds(timeout));
-  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return error_of(options, code, "no broker answers");
+  auto code = rd_kafka_metadata(client, 0, nullptr, &raw, milliseconds(timeout));
   const Owned<const rd_kafka_metadata_t> metadata(raw);
-  if (metadata->broker_cnt == 0)
-    return error_of(options, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, "no broker answers");
-  return {};
+  rd_kafka_poll(client, 0);  // what the brokers said meanwhile
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR && metadata->broker_cnt == 0)
+    code = RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
+  Listener& listener = *listener_of(client);
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    listener.forget();
+    return {};
+  }
+  Error error = error_of(options, code, "no broker answers");
+  if (const std::string refusal = listener.refusal(); !refusal.empty()) error.message += ": " + refusal;
+  return error;
 }
 
 Status create_topic(const Options& options, rd_kafka_t* client, const NewTopic& topic) {
@@ -169,7 +249,7 @@ Status create_topic(const Options& options, rd_kafka_t* client, const NewTopic& 
   const auto code = count == 1 ? rd_kafka_topic_result_error(results[0]) : RD_KAFKA_RESP_ERR_UNKNOWN;
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR && code != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
     const char* text = count == 1 ? rd_kafka_topic_result_error_string(results[0]) : nullptr;
-    return error_of(options, code, text != nullptr ? doing + ": " + text : doing);
+    return error_of(options, code, text != nullptr ? doing + ": " + text : doing, "Create");
   }
   const auto until = std::chrono::steady_clock::now() + options.open_timeout;
   for (;;) {  // the broker that is asked learns of it a little later than the controller that made it
@@ -196,7 +276,7 @@ Result<Properties> topic_config(const Options& options, rd_kafka_t* client, cons
       rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event->get()), &count);
   if (count != 1) return error_of(options, RD_KAFKA_RESP_ERR_UNKNOWN, doing);
   if (const auto code = rd_kafka_ConfigResource_error(resources[0]); code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return error_of(options, code, doing);
+    return error_of(options, code, doing, "DescribeConfigs");
   }
   Properties config;
   const auto* entries = rd_kafka_ConfigResource_configs(resources[0], &count);

@@ -19,7 +19,7 @@
 namespace tidegate::kafka {
 
 struct Destroy {
-  void operator()(rd_kafka_t* client) const { rd_kafka_destroy(client); }
+  void operator()(rd_kafka_t* client) const;  // and what `open_client` keeps with it
   void operator()(rd_kafka_topic_t* topic) const { rd_kafka_topic_destroy(topic); }
   void operator()(rd_kafka_queue_t* queue) const { rd_kafka_queue_destroy(queue); }
   void operator()(rd_kafka_message_t* message) const { rd_kafka_message_destroy(message); }
@@ -44,15 +44,16 @@ struct Callbacks {
   void (*failed)(rd_kafka_t*, int, const char*, void*) = nullptr;
 };
 
-/// `properties` under those of `options`. `invalid` names a property that librdkafka refuses.
+/// `properties` under those of `options`. `invalid` names a property that librdkafka refuses, never its value.
 Result<Client> open_client(const Options& options, rd_kafka_type_t type, Properties properties,
                            const Callbacks& callbacks = {});
 /// What every consumer here is: no group, committed records only, latency before throughput, bounded.
 Properties consumer_properties(const Options& options);
 
 /// `unavailable`, `denied`, `not_found`, `lost` or `fatal`, after librdkafka's code; the message names the
-/// brokers.
-Error error_of(const Options& options, rd_kafka_resp_err_t code, std::string_view doing);
+/// brokers. `right`: the operation of an ACL that this takes, for where it is lacking.
+Error error_of(const Options& options, rd_kafka_resp_err_t code, std::string_view doing,
+               std::string_view right = {});
 
 /// For topics that `setup` makes and that are not there.
 std::string what_to_type(const Options& options);
@@ -64,7 +65,8 @@ inline int milliseconds(std::chrono::milliseconds time) {
 /// Asks the brokers; `not_found` if they don't know the topic.
 Result<std::int32_t> partition_count(const Options& options, rd_kafka_t* client, const std::string& topic,
                                      std::chrono::milliseconds timeout);
-/// Whether any broker answers.
+/// Whether any broker answers. The error says why one that is there would not talk to us (TLS, SASL), as far
+/// as that is known.
 Status answers(const Options& options, rd_kafka_t* client, std::chrono::milliseconds timeout);
 
 /// A topic to make. 0 partitions or replicas: the broker's default.

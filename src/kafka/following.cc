@@ -63,17 +63,21 @@ struct KafkaFollowing::Follower {
     }
   }
 
-  /// What comes in a record's place: the position may be above the end of a topic that was made anew. All
-  /// else passes by itself.
+  /// What comes in a record's place: the position may be above the end of a topic that was made anew, or
+  /// nobody lets us read it. All else passes by itself.
   [[nodiscard]] Status status_of(const rd_kafka_message_t& event) const {
-    Error error = error_of(options, event.err, "reading the control topic " + topic);
+    Error error = error_of(options, event.err, "reading the control topic " + topic, "Read");
     const bool lost = error.fault == Fault::lost || error.fault == Fault::not_found;
-    return lost ? Status(std::move(error)) : Status();
+    return lost || error.fault == Fault::denied ? Status(std::move(error)) : Status();
   }
 
   void lose(const Error& error) {
     at_end = false;
     const std::lock_guard lock(mutex);
+    if (error.fault == Fault::denied) {
+      failure = error;
+      return;
+    }
     failure = Error{Fault::lost,
                     error.message + ": the control topic is gone or was made anew" + what_to_type(options)};
   }

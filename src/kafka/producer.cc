@@ -119,7 +119,7 @@ void Producer::delivered(rd_kafka_t*, const rd_kafka_message_t* message, void* o
     if (sent->done) sent->done(Offset(message->offset));
     return;
   }
-  Error error = error_of(self->options_, message->err, "appending to " + sent->record.topic);
+  Error error = error_of(self->options_, message->err, "appending to " + sent->record.topic, "Write");
   if (there)
     error.message =
         "a record to " + sent->record.topic + " was answered without a place of its own and may be missing";

@@ -2,7 +2,10 @@
 
 #include <libpq-fe.h>
 
+#include <algorithm>
+#include <array>
 #include <cstring>
+#include <fstream>
 
 namespace tidegate::postgres {
 namespace {
@@ -20,7 +23,62 @@ std::string pins(const Options& options) {
          timeout;
 }
 
+using ParsedUrl = std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)>;
+
+/// Null where it can't be read; libpq's complaint might repeat a password.
+ParsedUrl parsed_url(const std::string& url) {
+  char* complaint = nullptr;
+  ParsedUrl parsed(PQconninfoParse(url.c_str(), &complaint), PQconninfoFree);
+  PQfreemem(complaint);
+  return parsed;
+}
+
+/// What to do about libpq's words, where they don't say so themselves.
+struct Advice {
+  std::string_view words;
+  std::string_view advice;
+};
+constexpr std::array kAdvice{
+    Advice{"certificate verify failed",
+           "sslrootcert in the database's url must name the certificate that the server's was signed with"},
+    Advice{"does not match host name",
+           "connect to a name that the server's certificate has; hostaddr=… beside it says where that is"},
+    Advice{"does not support SSL", "set ssl = on at the server; its sslmode asks for TLS"},
+    Advice{"no encryption", "ask for TLS in the database's url: sslmode=verify-full&sslrootcert=FILE"},
+    Advice{"no password supplied",
+           "name a file with --database-password-file, or one of libpq's with PGPASSFILE"},
+    Advice{"password authentication failed",
+           "the password of --database-password-file, PGPASSFILE or the url must be the role's"},
+    Advice{"CONNECT privilege", "as its owner, type GRANT CONNECT ON DATABASE … TO the role of the url"},
+    Advice{"client certificate", "name one in the database's url: sslcert=FILE&sslkey=FILE"}};
+
+Error out_of_reach(std::string message) {
+  while (!message.empty() && message.back() == '\n') message.pop_back();
+  const auto* known = std::find_if(kAdvice.begin(), kAdvice.end(), [&](const Advice& each) {
+    return message.find(each.words) != std::string::npos;
+  });
+  if (known != kAdvice.end()) message += ": " + std::string(known->advice);
+  return {Fault::unavailable, "the database can't be reached: " + message};
+}
+
 }  // namespace
+
+bool names_password(const std::string& url) {
+  const ParsedUrl parsed = parsed_url(url);
+  for (const PQconninfoOption* option = parsed.get(); option != nullptr && option->keyword != nullptr; ++option) {
+    if (std::strcmp(option->keyword, "password") == 0) return option->val != nullptr;
+  }
+  return false;
+}
+
+Result<std::string> read_password(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::string line;
+  std::getline(in, line);
+  while (!line.empty() && line.back() == '\r') line.pop_back();
+  if (!line.empty()) return line;
+  return Error{Fault::unavailable, "`" + file + "`, for the database's password, cannot be read, or is empty"};
+}
 
 void ConnectionCloser::operator()(pg_conn* connection) const {
   PQfinish(connection);
@@ -31,10 +89,7 @@ void ResultClearer::operator()(pg_result* result) const {
 
 Result<std::vector<std::pair<std::string, std::string>>> connection_parameters(const Options& options,
                                                                                Purpose purpose) {
-  char* complaint = nullptr;
-  const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> parsed(
-      PQconninfoParse(options.url.c_str(), &complaint), PQconninfoFree);
-  const std::unique_ptr<char, decltype(&PQfreemem)> owned(complaint, PQfreemem);
+  const ParsedUrl parsed = parsed_url(options.url);
   if (!parsed)
     return Error{Fault::invalid, "the database's url can't be read (postgres://user@host/database)"};
   // A server that vanished without a word is noticed within half a minute.
@@ -55,6 +110,11 @@ Result<std::vector<std::pair<std::string, std::string>>> connection_parameters(c
   }
   parameters.emplace_back("options",
                           session_options + pins(options));  // the later of two equal settings wins
+  if (!options.password_file.empty()) {
+    auto password = read_password(options.password_file);
+    if (!password) return password.error();
+    parameters.emplace_back("password", std::move(*password));
+  }
   parameters.insert(parameters.end(), options.server.begin(), options.server.end());
   parameters.emplace_back("client_encoding", "UTF8");
   parameters.emplace_back("application_name", options.application_name);
@@ -85,11 +145,7 @@ Result<Connection> Connection::open(const Options& options, Purpose purpose) {
   const ParameterArrays arrays(*parameters);
   ConnectionHandle handle(PQconnectdbParams(arrays.names.data(), arrays.values.data(), 0));
   if (!handle) return Error{Fault::unavailable, "no memory for a connection"};
-  if (PQstatus(handle.get()) != CONNECTION_OK) {
-    std::string message = PQerrorMessage(handle.get());
-    while (!message.empty() && message.back() == '\n') message.pop_back();
-    return Error{Fault::unavailable, "the database can't be reached: " + message};
-  }
+  if (PQstatus(handle.get()) != CONNECTION_OK) return out_of_reach(PQerrorMessage(handle.get()));
   silence_notices(handle.get());
   return Connection(std::move(handle));
 }

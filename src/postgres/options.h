@@ -17,6 +17,8 @@ namespace tidegate::postgres {
 struct Options {
   /// `postgres://user@host/database`, or any other libpq connection string.
   std::string url;
+  /// A file whose first line is the password, read for each connection; empty: `url` and libpq's own ways.
+  std::string password_file;
   /// libpq's host, hostaddr and port of one server, where `url` names several and it must be this one (see
   /// `keep_to`); empty: whichever `url` leads to.
   std::vector<std::pair<std::string, std::string>> server;

@@ -11,16 +11,19 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "transport/options.h"
 
 /// For tests of whatever speaks TLS.
 namespace tidegate::transport::testing {
 
-/// A self-signed certificate for `localhost` and 127.0.0.1, and its key, as files that go with it.
+/// A self-signed certificate for `localhost` and 127.0.0.1, or for other names, and its key, as files that go
+/// with it.
 class Certificate {
  public:
-  explicit Certificate(long valid_for_s = 86'400) {
+  explicit Certificate(long valid_for_s = 86'400, std::string names = "DNS:localhost,IP:127.0.0.1")
+      : names_(std::move(names)) {
     std::string name = std::filesystem::temp_directory_path() / "tidegate-tls-XXXXXX";
     EXPECT_NE(::mkdtemp(name.data()), nullptr);
     directory_ = name;
@@ -46,7 +49,7 @@ class Certificate {
                                -1, -1, 0);
     X509_set_issuer_name(made.get(), name);
     X509_EXTENSION* const names =
-        X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, "DNS:localhost,IP:127.0.0.1");
+        X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, names_.c_str());
     X509_add_ext(made.get(), names, -1);
     X509_EXTENSION_free(names);
     X509_set_pubkey(made.get(), key.get());
@@ -59,6 +62,7 @@ class Certificate {
   }
 
  private:
+  const std::string names_;
   std::filesystem::path directory_;
 };
 

@@ -128,6 +128,48 @@ std::string properties(int port, int controller, const std::string& data,
   return out.str();
 }
 
+/// One PEM file with the key and the certificate is what Java takes as a key store.
+void write_key_store(const std::string& path, const KafkaBroker::Guard& guard) {
+  std::ofstream(path) << std::ifstream(guard.key_file).rdbuf() << std::ifstream(guard.certificate_file).rdbuf();
+}
+
+KafkaBroker::Settings guarded(int port, int guarded_port, int controller, const std::string& key_store) {
+  const std::string loopback = "://127.0.0.1:";
+  return {{"listeners", "PLAINTEXT" + loopback + std::to_string(port) + ",CONTROLLER" + loopback +
+                            std::to_string(controller) + ",SASL_SSL" + loopback +
+                            std::to_string(guarded_port)},
+          {"advertised.listeners", "PLAINTEXT" + loopback + std::to_string(port) + ",SASL_SSL://localhost:" +
+                                       std::to_string(guarded_port)},
+          {"listener.security.protocol.map",
+           "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL"},
+          {"inter.broker.listener.name", "PLAINTEXT"},
+          {"ssl.keystore.type", "PEM"},
+          {"ssl.keystore.location", key_store},
+          {"sasl.enabled.mechanisms", "SCRAM-SHA-512"},
+          {"listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config",
+           "org.apache.kafka.common.security.scram.ScramLoginModule required;"}};
+}
+
+rd_kafka_AclOperation_t operation_of(const std::string& name) {
+  if (name == "Read") return RD_KAFKA_ACL_OPERATION_READ;
+  if (name == "Write") return RD_KAFKA_ACL_OPERATION_WRITE;
+  if (name == "Create") return RD_KAFKA_ACL_OPERATION_CREATE;
+  if (name == "Describe") return RD_KAFKA_ACL_OPERATION_DESCRIBE;
+  if (name == "DescribeConfigs") return RD_KAFKA_ACL_OPERATION_DESCRIBE_CONFIGS;
+  throw std::runtime_error("no such operation: " + name);
+}
+
+using Acl = std::unique_ptr<rd_kafka_AclBinding_t, decltype(&rd_kafka_AclBinding_destroy)>;
+
+Acl acl(bool filter, const std::string& user, const std::string& operation, const std::string& topic) {
+  std::array<char, 256> error{};
+  const std::string principal = "User:" + user;
+  auto* const make = filter ? &rd_kafka_AclBindingFilter_new : &rd_kafka_AclBinding_new;
+  return {make(RD_KAFKA_RESOURCE_TOPIC, topic.c_str(), RD_KAFKA_RESOURCE_PATTERN_LITERAL, principal.c_str(), "*",
+               operation_of(operation), RD_KAFKA_ACL_PERMISSION_TYPE_ALLOW, error.data(), error.size()),
+          &rd_kafka_AclBinding_destroy};
+}
+
 std::string jar_directory() {
   const char* named = std::getenv("TIDEGATE_KAFKA_LIB");
   std::string lib = named != nullptr ? named : TIDEGATE_ROOT "/build/kafka/lib";
@@ -140,7 +182,16 @@ std::string jar_directory() {
 
 }  // namespace
 
-KafkaBroker::KafkaBroker(Settings settings) : lib_(jar_directory()) {
+KafkaBroker::KafkaBroker(Settings settings) : KafkaBroker(Guard(), std::move(settings)) {}
+
+KafkaBroker::KafkaBroker(Guard guard, Settings settings) : lib_(jar_directory()), guard_(std::move(guard)) {
+  if (!guard_.users.empty()) {
+    const std::string key_store = directory_.path() + "/key_store.pem";
+    write_key_store(key_store, guard_);
+    const Settings more =
+        guarded(port_.number(), guarded_port_.number(), controller_port_.number(), key_store);
+    settings.insert(settings.begin(), more.begin(), more.end());
+  }
   const std::string path = directory_.path() + "/server.properties";
   std::ofstream(path) << properties(port_.number(), controller_port_.number(), directory_.path() + "/data",
                                     settings);
@@ -150,9 +201,12 @@ KafkaBroker::KafkaBroker(Settings settings) : lib_(jar_directory()) {
 
 void KafkaBroker::format() {
   // Any 22 characters of base64url with 16 bytes in them are a cluster id.
-  run({"java", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", lib_ + "/*",
-       "kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c",
-       directory_.path() + "/server.properties"});
+  std::vector<std::string> command{"java", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp",
+                                   lib_ + "/*", "kafka.tools.StorageTool", "format", "-t",
+                                   "MkU3OEVBNTcwNTJENDM2Qg", "-c", directory_.path() + "/server.properties"};
+  for (const auto& [name, password] : guard_.users)
+    command.insert(command.end(), {"--add-scram", "SCRAM-SHA-512=[name=" + name + ",password=" + password + "]"});
+  run(std::move(command));
 }
 
 void KafkaBroker::lose_disk() {
@@ -164,6 +218,10 @@ KafkaBroker::~KafkaBroker() = default;
 
 std::string KafkaBroker::brokers() const {
   return "127.0.0.1:" + std::to_string(port_.number());
+}
+
+std::string KafkaBroker::guarded_brokers() const {
+  return "localhost:" + std::to_string(guarded_port_.number());
 }
 
 std::string KafkaBroker::log() const {
@@ -236,6 +294,30 @@ void KafkaBroker::create_topic(const std::string& name, int partitions, const Se
   }
   rd_kafka_NewTopic_destroy(topic);
   wait_until_known(handle.get(), name, partitions);
+}
+
+void KafkaBroker::allow(const std::string& user, const std::string& operation, const std::string& topic) {
+  const Handle handle = client(brokers());
+  const Acl made = acl(false, user, operation, topic);
+  rd_kafka_AclBinding_t* one = made.get();
+  administer(
+      handle.get(),
+      [&](auto* options, auto* queue) { rd_kafka_CreateAcls(handle.get(), &one, 1, options, queue); },
+      [](rd_kafka_event_t* event) {
+        size_t count = 0;
+        const auto* const* results = rd_kafka_CreateAcls_result_acls(rd_kafka_event_CreateAcls_result(event), &count);
+        const rd_kafka_error_t* error = count == 1 ? rd_kafka_acl_result_error(results[0]) : nullptr;
+        if (error != nullptr) throw std::runtime_error(rd_kafka_error_string(error));
+      });
+}
+
+void KafkaBroker::disallow(const std::string& user, const std::string& operation, const std::string& topic) {
+  const Handle handle = client(brokers());
+  const Acl matched = acl(true, user, operation, topic);
+  rd_kafka_AclBinding_t* one = matched.get();
+  administer(handle.get(), [&](auto* options, auto* queue) {
+    rd_kafka_DeleteAcls(handle.get(), &one, 1, options, queue);
+  });
 }
 
 void KafkaBroker::delete_topic(const std::string& name) {

@@ -22,13 +22,28 @@ class KafkaBroker {
   /// Lines of server.properties, which win over the rig's.
   using Settings = std::vector<std::pair<std::string, std::string>>;
   explicit KafkaBroker(Settings settings = {});
+  /// A door that demands TLS and SCRAM-SHA-512 of whoever comes in, beside the rig's own, which stays open to
+  /// everybody. Files of PEM; names and passwords.
+  struct Guard {
+    std::string certificate_file;
+    std::string key_file;
+    Settings users;
+  };
+  KafkaBroker(Guard guard, Settings settings);
   ~KafkaBroker();
   KafkaBroker(const KafkaBroker&) = delete;
   KafkaBroker& operator=(const KafkaBroker&) = delete;
 
   /// `127.0.0.1:PORT`.
   [[nodiscard]] std::string brokers() const;
+  /// The guarded door, `localhost:PORT`.
+  [[nodiscard]] std::string guarded_brokers() const;
   [[nodiscard]] std::string log() const;
+
+  /// Lets a user of the guarded door do this (`Read`, `Write`, …) with a topic; or no more. For a broker with
+  /// an authorizer.
+  void allow(const std::string& user, const std::string& operation, const std::string& topic);
+  void disallow(const std::string& user, const std::string& operation, const std::string& topic);
 
   /// Waits until it answers; the same port and data as before.
   void start();
@@ -56,6 +71,8 @@ class KafkaBroker {
   std::string lib_;
   Port port_;
   Port controller_port_;
+  Port guarded_port_;
+  Guard guard_;
   std::unique_ptr<Process> process_;
 };
 

@@ -59,6 +59,11 @@ class PostgresServer {
   /// Freezes every row, then restarts with `xid` as the next transaction's 32-bit id: to see a wrap without
   /// spending two thousand million of them. For a new server; its own autovacuum must be off.
   void restart_at_xid(std::uint32_t xid);
+  /// From now on whoever comes over TCP but the rig itself must speak TLS and know its role's password
+  /// (`scram-sha-256`), or as the role `localhost` show a certificate for that name that `client_ca_file`
+  /// vouches for. Restarts.
+  void demand_tls(const std::string& certificate_file, const std::string& key_file,
+                  const std::string& client_ca_file);
   /// As before, with other settings.
   void restart_with(Settings settings, Stop mode = Stop::fast);
 

@@ -1,0 +1,198 @@
+// A Kafka that demands TLS, SCRAM-SHA-512 and a right for each deed, with users who have no more than they
+// need. Invariants: rows and changes come the whole way; what is wrong with a connection or a right is said
+// in words that help, in the log and on /readyz; no word, no metric and no list of processes holds a secret.
+#include <gtest/gtest.h>
+
+#include "integration/secrets.h"
+#include "integration/watcher.h"
+#include "rig/kafka.h"
+#include "rig/postgres.h"
+#include "rig/tidegate.h"
+#include "transport/testing.h"
+
+namespace tidegate::test {
+namespace {
+
+using rig::Tidegate;
+using transport::testing::Certificate;
+using Words = std::vector<std::string>;
+
+const std::string kOrders = R"("sql":"select id, status from orders")";
+
+class SecureKafka : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    certificate = std::make_unique<Certificate>();
+    rig::KafkaBroker::Guard guard{certificate->file(), certificate->key_file(), {}};
+    for (const char* user : {"setup", "match", "serve"}) guard.users.emplace_back(user, Secrets::secret(user));
+    broker = std::make_unique<rig::KafkaBroker>(
+        guard, rig::KafkaBroker::Settings{
+                   {"authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer"},
+                   {"super.users", "User:ANONYMOUS"}});  // the rig
+    server = std::make_unique<rig::PostgresServer>();
+  }
+  static void TearDownTestSuite() {
+    server.reset();
+    broker.reset();
+    certificate.reset();
+  }
+
+  SecureKafka() : name("shop" + std::to_string(++count)), url(server->create_database(name)), sql(url) {
+    sql.exec("create table orders (id integer primary key, status text not null); "
+             "insert into orders values (1, 'new')");
+  }
+
+  /// What docs/OPERATING.md says, and nothing more.
+  void allow() const {
+    for (const std::string& topic : {diffs(), control()}) {
+      for (const char* operation : {"Create", "Describe", "DescribeConfigs"})
+        broker->allow("setup", operation, topic);
+    }
+    broker->allow("match", "Write", diffs());
+    broker->allow("match", "Read", diffs());
+    broker->allow("serve", "Read", diffs());
+    for (const char* user : {"match", "serve"}) {
+      broker->allow(user, "Read", control());
+      broker->allow(user, "Write", control());
+    }
+  }
+  [[nodiscard]] std::string diffs() const { return name + ".diffs"; }
+  [[nodiscard]] std::string control() const { return diffs() + ".control"; }
+
+  /// librdkafka's settings of a user, as a file.
+  [[nodiscard]] std::string properties(const std::string& user, const std::string& more = {}) const {
+    return secrets.file(user + ".properties", "security.protocol=sasl_ssl\nssl.ca.location=" + certificate->file() +
+                                                  "\nsasl.mechanism=SCRAM-SHA-512\nsasl.username=" + user +
+                                                  "\nsasl.password=" + Secrets::secret(user) + "\n" + more);
+  }
+  [[nodiscard]] Words command(const std::string& verb, const Words& more = {}) const {
+    Words words{verb, "--database", url, "--kafka", broker->guarded_brokers(), "--topic", diffs(), "--slot", name};
+    if (verb == "serve") words.insert(words.end(), {"--auth", "none"});
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+  [[nodiscard]] Words as(const std::string& user, const Words& more = {}) const {
+    Words words = command(user, {"--kafka-property-file", properties(user)});
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+  /// A command that ends by itself; what it said.
+  static std::string run(Words command, int expected, const Words& environment = {}) {
+    if (command.front() != "setup") command.insert(command.end(), {"--listen", "127.0.0.1:0"});
+    Tidegate program(command, environment, false);
+    EXPECT_EQ(program.process().wait(), expected) << program.output();
+    Secrets::expect_clean(program.output(), command.front());
+    return program.output();
+  }
+  static void expect_said(const std::string& said, const Words& parts) {
+    for (const std::string& part : parts)
+      EXPECT_NE(said.find(part), std::string::npos) << part << " is not in " << said;
+  }
+  /// A gateway waits, and says why.
+  static void expect_waiting(const Words& command, const Words& parts) {
+    Tidegate gateway(command);
+    std::string said;
+    const bool told = rig::eventually([&] {
+      said = rig::http(gateway.port(), "GET", "/readyz").body;
+      return said.find("Kafka") != std::string::npos;
+    });
+    EXPECT_TRUE(told) << said;
+    expect_said(said, parts);
+    for (const std::string& part : parts)
+      EXPECT_TRUE(gateway.process().wait_for_output(part)) << part << " is not in " << gateway.output();
+    Secrets::expect_clean(gateway);
+  }
+
+  static inline std::unique_ptr<Certificate> certificate;
+  static inline std::unique_ptr<rig::KafkaBroker> broker;
+  static inline std::unique_ptr<rig::PostgresServer> server;
+  static inline int count = 0;
+  const std::string name;
+  const std::string url;
+  rig::Sql sql;
+  Secrets secrets;
+};
+
+TEST_F(SecureKafka, rows_and_changes_come_the_whole_way_with_exactly_the_rights_that_are_documented) {
+  allow();
+  const std::string said = run(as("setup"), 0);
+  expect_said(said, {"made topic " + diffs() + " with 8 partitions", "made topic " + control()});
+  Tidegate matcher(as("match"));
+  Tidegate gateway(as("serve"));
+  matcher.wait_ready();
+  gateway.wait_ready();
+  client::Loop loop;
+  Watcher watcher(loop, gateway.port(), kOrders, "json");
+  ASSERT_TRUE(watcher.wait_whole()) << watcher.fault() << gateway.output();
+  sql.exec("insert into orders values (2, 'paid')");
+  EXPECT_TRUE(rig::eventually([&] { return watcher.rows().size() == 2; })) << watcher.fault();
+  // And not only while all is well.
+  broker->kill();
+  EXPECT_TRUE(rig::eventually([&] { return rig::http(gateway.port(), "GET", "/readyz").status == 503; }));
+  Secrets::expect_clean(matcher);
+  Secrets::expect_clean(gateway);
+  broker->start();
+  sql.exec("insert into orders values (3, 'sent')");
+  EXPECT_TRUE(rig::eventually([&] { return watcher.rows().size() == 3; })) << watcher.fault() << matcher.output();
+  Secrets::expect_clean(matcher);
+  Secrets::expect_clean(gateway);
+}
+
+TEST_F(SecureKafka, what_is_wrong_with_the_connection_is_said_without_secrets) {
+  allow();
+  broker->create_topic(diffs(), 1);
+  broker->create_topic(control(), 1);
+  const Certificate stranger;
+  const Words password{"SASL authentication error", "sasl.password must be what the broker knows"};
+  const Words wrong_password = command(
+      "serve", {"--kafka-property-file", properties("serve", "sasl.password=" + Secrets::secret("wrong"))});
+  expect_waiting(wrong_password, password);
+  expect_waiting(as("serve", {"--kafka-property", "ssl.ca.location=" + stranger.file()}),
+                 {"certificate verify failed", "ssl.ca.location"});
+  expect_waiting(as("serve", {"--kafka-property", "security.protocol=plaintext"}), {"security.protocol"});
+  // A matcher ends, and whoever starts it again reads why.
+  Words matcher = wrong_password;
+  matcher[0] = "match";
+  matcher.erase(std::find(matcher.begin(), matcher.end(), "--auth"),
+                std::find(matcher.begin(), matcher.end(), "--auth") + 2);
+  expect_said(run(matcher, 1), password);
+  matcher[0] = "setup";
+  expect_said(run(matcher, 1), password);
+}
+
+TEST_F(SecureKafka, bad_settings_are_named_without_what_may_be_secret) {
+  const auto refused = [&](const std::string& more, const Words& parts) {
+    expect_said(run(command("serve", {"--kafka-property-file", properties("serve", more)}), 2), parts);
+  };
+  refused("hunter2\n", {"--kafka-property-file", "line 6", "name=value"});
+  refused("acks=hunter2\n", {"acks can't be given", "all replicas"});
+  const auto ends = [&](const std::string& more, const Words& parts) {
+    expect_said(run(command("serve", {"--kafka-property-file", properties("serve", more)}), 1), parts);
+  };
+  ends("hunter=hunter2\n", {"Kafka property hunter"});
+  ends("ssl.key.pem=hunter2\n", {"Kafka"});
+  ends("ssl.keystore.location=" + secrets.file("store", "hunter2") + "\nssl.keystore.password=hunter2\n", {"Kafka"});
+  expect_said(run(command("serve"), 2, {"TIDEGATE_DATABASE_PASSWORD_FILE=/no/such/hunter"}), {"/no/such/hunter"});
+}
+
+TEST_F(SecureKafka, each_right_that_is_missing_is_named) {
+  allow();
+  ASSERT_EQ(run(as("setup"), 0).find("NOT READY"), std::string::npos);
+  const auto missing = [&](const std::string& user, const std::string& operation, const std::string& topic) {
+    SCOPED_TRACE(user + " without " + operation + " of " + topic);
+    broker->disallow(user, operation, topic);
+    expect_said(run(as(user), 1), {topic, "lacks the operation " + operation});
+    broker->allow(user, operation, topic);
+  };
+  missing("match", "Write", control());
+  missing("match", "Read", control());
+  missing("serve", "Write", control());
+  missing("serve", "Read", control());
+  missing("serve", "Read", diffs());
+  missing("match", "Write", diffs());
+  missing("setup", "Describe", diffs());
+  missing("setup", "DescribeConfigs", control());
+}
+
+}  // namespace
+}  // namespace tidegate::test
