@@ -1,3 +1,4 @@
+#include <chrono>
 #include <utility>
 
 #include "app/commands.h"
@@ -6,6 +7,8 @@
 
 namespace tidegate::app {
 namespace {
+
+constexpr std::chrono::seconds kAtOnce{1};
 
 /// A failure that a new start in the same process may cure: the database or the broker went away, or a slot,
 /// a journal or an identity was replaced. Clients are closed with 1012 and come back for what they missed or
@@ -26,6 +29,7 @@ Status run_gateway(Process process, const Routes& routes,
   const auto credentials = open_credentials(within);
   if (!credentials) return credentials.error();
   for (bool again = false;; again = true) {
+    const Steady begun = process.clock.steady();
     Gateway gateway(within, routes, *keys, *credentials);
     if (Status listening = gateway.listen(); !listening) return listening;
     settings.session.port = gateway.port();  // a new start in this process is found at the same place
@@ -40,6 +44,10 @@ Status run_gateway(Process process, const Routes& routes,
     if (ended || process.interrupts.signalled()) return {};
     if (!begins_anew(ended.error())) return ended;
     process.logger.error("starting anew", {{"reason", ended.error().message}});
+    // What fails at once, again and again, must not keep the database and the broker busy.
+    if (process.clock.steady() - begun > kAtOnce) continue;
+    const Status waited = process.interrupts.wait(kAtOnce);
+    if (waited) return {};
   }
 }
 

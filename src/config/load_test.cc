@@ -464,7 +464,8 @@ TEST_F(ConfigFile, KafkaPropertiesOfAFileComeBehindThoseThatWereGiven) {
       {"a.b", "c"}, {"sasl.password", "hun,ter2"}, {"a.b", "weaker"}};
   EXPECT_EQ(settings.kafka.properties, expected);
   bad(open({"--kafka-property-file", "/no/such/file"}), {"--kafka-property-file:", "/no/such/file"});
-  const std::string message = bad(open({"--kafka-property-file", write("wrong", "hunter2\n")}), {"line 1", "name=value"});
+  const std::string message =
+      bad(open({"--kafka-property-file", write("wrong", "hunter2\n")}), {"line 1", "name=value"});
   EXPECT_EQ(message.find("hunter2"), std::string::npos);
 }
 
@@ -503,7 +504,8 @@ TEST(Secrets, InFlagsAreWarnedOfAndElsewhereNot) {
   };
   const std::string url = "postgres://me:hunter2@db/shop";
   EXPECT_TRUE(warned({"serve", "--auth", "none", "--database", url}, {}, "--database"));
-  EXPECT_TRUE(warned({"serve", "--auth", "none", "--database", "host=db password=hunter2"}, {}, "--database"));
+  EXPECT_TRUE(
+      warned({"serve", "--auth", "none", "--database", "host=db password=hunter2"}, {}, "--database"));
   EXPECT_FALSE(warned({"serve", "--auth", "none", "--database", kPostgres}, {}, "--database"));
   EXPECT_FALSE(warned({"serve", "--auth", "none"}, {{"TIDEGATE_DATABASE", url}}, "--database"));
   const std::string property = "sasl.password=hunter2";

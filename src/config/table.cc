@@ -189,8 +189,9 @@ Setting auth_mode() {
 
 Setting properties() {
   return {.name = "kafka-property",
-          .help = "A setting of librdkafka's own, `name=value`; may be repeated. As a flag every user of the "
-                  "machine can see passwords in it: rather name a file.",
+          .help =
+              "A setting of librdkafka's own, `name=value`; may be repeated. As a flag every user of the "
+              "machine can see passwords in it: rather name a file.",
           .fallback = "",
           .fit = "must be name=value",
           .commands = kServe | kMatch | kSetup,

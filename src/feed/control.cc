@@ -17,10 +17,12 @@ struct Control::Answers {
   std::deque<std::pair<std::uint64_t, Offset>> marks;  // stored and not yet reached
   std::function<void()> wake;                          // absent once there is nobody to be woken
 
-  /// Of an append; `fatal` is for good. With mutex held.
+  /// Of an append; `fatal` is for good, `denied` until a person does something. With mutex held.
   void failed_with(const Error& error) {
-    if (error.fault == Fault::fatal && !failure) {
-      failure = Error{Fault::lost, "the control topic did not take a record: " + error.message};
+    const bool denied = error.fault == Fault::denied;
+    if ((denied || error.fault == Fault::fatal) && !failure) {
+      failure = Error{denied ? Fault::denied : Fault::lost,
+                      "the control topic did not take a record: " + error.message};
     }
   }
 };
@@ -52,7 +54,9 @@ Status Control::start(std::chrono::milliseconds timeout) {
   following_ = std::move(*following);
   std::unique_lock lock(mutex_);
   if (!changed_.wait_for(lock, timeout, [this] { return caught_up_; })) {
-    return Error{Fault::unavailable, "the control topic could not be read to its end"};
+    lock.unlock();
+    const auto failure = following_->failure();
+    return failure ? *failure : Error{Fault::unavailable, "the control topic could not be read to its end"};
   }
   lock.unlock();
   if (registry_.leases()) send_lease(false);

@@ -332,6 +332,7 @@ void Feed::State::handle_batch(const log::Batch& batch) {
 Status Feed::State::handle_error(const Error& error, std::chrono::milliseconds wait) {
   switch (error.fault) {
     case Fault::fatal:
+    case Fault::denied:  // a person must grant the right, and finds the reason where the process ended
       return error;
     case Fault::lost: {
       const auto ends = starts();

@@ -47,7 +47,8 @@ class Listener {
     // librdkafka's guess where a broker hangs up at once: TLS on one side only.
     if (!credentials && !tls && reason.find("security.protocol") == std::string_view::npos) return;
     std::string words = without_secrets(properties_, std::string(reason));
-    if (credentials) words += ": sasl.mechanism, sasl.username and sasl.password must be what the broker knows";
+    if (credentials)
+      words += ": sasl.mechanism, sasl.username and sasl.password must be what the broker knows";
     const std::lock_guard lock(mutex_);
     refusal_ = std::move(words);
   }
@@ -107,6 +108,8 @@ Result<Owned<rd_kafka_event_t>> administer(
   }
   return event;
 }
+
+constexpr std::chrono::milliseconds kSlice{1'000};  // of a question that waits for a broker
 
 /// Of all that a broker sends at once: librdkafka's own 50 MiB would nearly double what is held. A single
 /// batch that is larger comes all the same.
@@ -212,20 +215,26 @@ Result<std::int32_t> partition_count(const Options& options, rd_kafka_t* client,
 }
 
 Status answers(const Options& options, rd_kafka_t* client, std::chrono::milliseconds timeout) {
-  const rd_kafka_metadata_t* raw = nullptr;
-  auto code = rd_kafka_metadata(client, 0, nullptr, &raw, milliseconds(timeout));
-  const Owned<const rd_kafka_metadata_t> metadata(raw);
-  rd_kafka_poll(client, 0);  // what the brokers said meanwhile
-  if (code == RD_KAFKA_RESP_ERR_NO_ERROR && metadata->broker_cnt == 0)
-    code = RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
   Listener& listener = *listener_of(client);
-  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-    listener.forget();
-    return {};
+  const auto until = std::chrono::steady_clock::now() + timeout;
+  for (std::chrono::milliseconds left = timeout;;) {
+    const rd_kafka_metadata_t* raw = nullptr;
+    auto code = rd_kafka_metadata(client, 0, nullptr, &raw, milliseconds(std::min(left, kSlice)));
+    const Owned<const rd_kafka_metadata_t> metadata(raw);
+    rd_kafka_poll(client, 0);  // what the brokers said meanwhile
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR && metadata->broker_cnt == 0)
+      code = RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      listener.forget();
+      return {};
+    }
+    const std::string refusal = listener.refusal();
+    left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+    if (left.count() > 0 && refusal.empty()) continue;  // who was refused is refused again
+    Error error = error_of(options, code, "no broker answers");
+    if (!refusal.empty()) error.message += ": " + refusal;
+    return error;
   }
-  Error error = error_of(options, code, "no broker answers");
-  if (const std::string refusal = listener.refusal(); !refusal.empty()) error.message += ": " + refusal;
-  return error;
 }
 
 Status create_topic(const Options& options, rd_kafka_t* client, const NewTopic& topic) {

@@ -44,7 +44,8 @@ struct Callbacks {
   void (*failed)(rd_kafka_t*, int, const char*, void*) = nullptr;
 };
 
-/// `properties` under those of `options`. `invalid` names a property that librdkafka refuses, never its value.
+/// `properties` under those of `options`. `invalid` names a property that librdkafka refuses, never its
+/// value.
 Result<Client> open_client(const Options& options, rd_kafka_type_t type, Properties properties,
                            const Callbacks& callbacks = {});
 /// What every consumer here is: no group, committed records only, latency before throughput, bounded.

@@ -16,8 +16,9 @@ struct Options {
   /// come later. Managed topics are made by `setup`, who knows how many partitions, and none twice.
   bool make_topics = false;
   std::string client_id = "tidegate";  ///< how this process is named in the broker's log and quotas
-  std::map<std::string, std::string> properties;  ///< librdkafka's own (security, …); they win over ours (see properties.h)
-  std::size_t fetch_bytes_max = 64 << 20;         ///< what a reader fetches ahead; then fetching pauses
+  std::map<std::string, std::string>
+      properties;  ///< librdkafka's own (security, …); they win over ours (see properties.h)
+  std::size_t fetch_bytes_max = 64 << 20;  ///< what a reader fetches ahead; then fetching pauses
   std::size_t queue_bytes_max = 64 << 20;  ///< what an appender holds unacknowledged; then `append` blocks
   std::chrono::milliseconds open_timeout{10'000};   ///< until `open` says that no broker answers
   std::chrono::milliseconds answer_timeout{5'000};  ///< of a single question to the broker

@@ -123,7 +123,9 @@ void Producer::delivered(rd_kafka_t*, const rd_kafka_message_t* message, void* o
   if (there)
     error.message =
         "a record to " + sent->record.topic + " was answered without a place of its own and may be missing";
-  error.fault = self->closing_ ? Fault::unavailable : Fault::fatal;
+  // A right that is lacking stays so until somebody grants it: a new start would not help.
+  if (error.fault != Fault::denied) error.fault = Fault::fatal;
+  if (self->closing_) error.fault = Fault::unavailable;
   if (!self->closing_) self->fail(error);
   if (sent->done) sent->done(error);
 }

@@ -40,8 +40,8 @@ constexpr std::array kKept{Kept{"bootstrap.servers", kAddress},
                            Kept{"enabled_events", kEvents},
                            Kept{"test.mock.num.brokers", kAddress}};
 
-constexpr std::array<std::string_view, 6> kSecretWords{"password", "secret", "jaas", "token", ".key.pem",
-                                                       "oauthbearer.config"};
+constexpr std::array<std::string_view, 6> kSecretWords{"password", "secret",   "jaas",
+                                                       "token",    ".key.pem", "oauthbearer.config"};
 
 std::string_view trimmed(std::string_view text) {
   constexpr std::string_view kBlanks = " \t\r";
@@ -59,9 +59,8 @@ std::string_view kept_from(std::string_view property) {
 }
 
 bool holds_secret(std::string_view property) {
-  return std::any_of(kSecretWords.begin(), kSecretWords.end(), [&](std::string_view word) {
-    return property.find(word) != std::string_view::npos;
-  });
+  return std::any_of(kSecretWords.begin(), kSecretWords.end(),
+                     [&](std::string_view word) { return property.find(word) != std::string_view::npos; });
 }
 
 std::string without_secrets(const std::map<std::string, std::string>& properties, std::string text) {
@@ -87,6 +86,12 @@ Result<std::vector<std::pair<std::string, std::string>>> parse_properties(std::s
     if (sign == std::string_view::npos || name.empty()) {
       return Error{Fault::invalid,
                    "line " + std::to_string(number) + ": must be name=value (not shown: it may be secret)"};
+    }
+    const bool twice =
+        std::any_of(found.begin(), found.end(), [&](const auto& each) { return each.first == name; });
+    if (twice) {
+      return Error{Fault::invalid,
+                   "line " + std::to_string(number) + ": " + std::string(name) + " stands in the file twice"};
     }
     found.emplace_back(name, trimmed(line.substr(sign + 1)));
   }

@@ -10,8 +10,9 @@ namespace tidegate::kafka {
 namespace {
 
 TEST(KafkaProperties, TheNamesOfSecurityAreFreeAndThoseOfPromisesAreNot) {
-  for (const char* name : {"security.protocol", "sasl.mechanism", "sasl.password", "ssl.ca.location",
-                           "queued.max.messages.kbytes", "compression.codec", "client.id", "message.max.bytes"})
+  for (const char* name :
+       {"security.protocol", "sasl.mechanism", "sasl.password", "ssl.ca.location",
+        "queued.max.messages.kbytes", "compression.codec", "client.id", "message.max.bytes"})
     EXPECT_EQ(kept_from(name), "") << name;
   for (const char* name : {"enable.idempotence", "acks", "isolation.level", "auto.offset.reset",
                            "enable.auto.commit", "message.timeout.ms", "bootstrap.servers"})
@@ -20,9 +21,9 @@ TEST(KafkaProperties, TheNamesOfSecurityAreFreeAndThoseOfPromisesAreNot) {
 
 TEST(KafkaProperties, WhatWeSetForAPromiseIsKeptToUs) {
   // Whoever adds one to these must say whether it may be given.
-  const std::vector<std::string> free{"fetch.min.bytes",       "fetch.wait.max.ms",
+  const std::vector<std::string> free{"fetch.min.bytes",        "fetch.wait.max.ms",
                                       "fetch.error.backoff.ms", "queued.min.messages",
-                                      "fetch.max.bytes",       "queued.max.messages.kbytes"};
+                                      "fetch.max.bytes",        "queued.max.messages.kbytes"};
   for (const auto& [name, value] : consumer_properties(Options())) {
     const bool listed = std::find(free.begin(), free.end(), name) != free.end();
     EXPECT_NE(listed, !kept_from(name).empty()) << name;
@@ -46,7 +47,7 @@ TEST(KafkaProperties, OfAFileAreLinesAndAWrongOneIsNamedButNotShown) {
   const std::vector<std::pair<std::string, std::string>> expected{
       {"sasl.username", "me"}, {"sasl.password", "a=b,c #d"}, {"last", ""}};
   EXPECT_EQ(*read, expected);
-  for (const char* text : {"a=b\nhunter2\n", "a=b\n=hunter2"}) {
+  for (const char* text : {"a=b\nhunter2\n", "a=b\n=hunter2", "a=b\na=hunter2"}) {
     const auto wrong = parse_properties(text);
     ASSERT_FALSE(wrong.ok());
     EXPECT_NE(wrong.error().message.find("line 2"), std::string::npos) << wrong.error().message;

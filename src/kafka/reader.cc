@@ -136,10 +136,9 @@ bool KafkaReader::take(Message message, std::size_t bytes_max, log::Batch& batch
 void KafkaReader::note(const rd_kafka_message_t& event) {
   const auto partition = number(event);
   if (!partition || !positions_.contains(*partition)) return;
-  Error error =
-      error_of(options_, event.err,
-               fmt::format("offset {} of partition {}", positions_[*partition].value(), partition->value()),
-               "Read");
+  Error error = error_of(
+      options_, event.err,
+      fmt::format("offset {} of partition {}", positions_[*partition].value(), partition->value()), "Read");
   if (error.fault == Fault::not_found) error = lost(*partition, error);
   if (error.fault == Fault::lost || error.fault == Fault::denied)
     faults_.insert_or_assign(*partition, std::move(error));

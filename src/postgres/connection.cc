@@ -65,7 +65,8 @@ Error out_of_reach(std::string message) {
 
 bool names_password(const std::string& url) {
   const ParsedUrl parsed = parsed_url(url);
-  for (const PQconninfoOption* option = parsed.get(); option != nullptr && option->keyword != nullptr; ++option) {
+  for (const PQconninfoOption* option = parsed.get(); option != nullptr && option->keyword != nullptr;
+       ++option) {
     if (std::strcmp(option->keyword, "password") == 0) return option->val != nullptr;
   }
   return false;
@@ -77,7 +78,8 @@ Result<std::string> read_password(const std::string& file) {
   std::getline(in, line);
   while (!line.empty() && line.back() == '\r') line.pop_back();
   if (!line.empty()) return line;
-  return Error{Fault::unavailable, "`" + file + "`, for the database's password, cannot be read, or is empty"};
+  return Error{Fault::unavailable,
+               "`" + file + "`, for the database's password, cannot be read, or is empty"};
 }
 
 void ConnectionCloser::operator()(pg_conn* connection) const {

@@ -48,8 +48,7 @@ class Certificate {
     X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("localhost"),
                                -1, -1, 0);
     X509_set_issuer_name(made.get(), name);
-    X509_EXTENSION* const names =
-        X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, names_.c_str());
+    X509_EXTENSION* const names = X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, names_.c_str());
     X509_add_ext(made.get(), names, -1);
     X509_EXTENSION_free(names);
     X509_set_pubkey(made.get(), key.get());

@@ -22,7 +22,8 @@ class Secrets {
   std::string file(const std::string& name, const std::string& text) const {
     const std::string path = directory_.path() + "/" + name;
     std::ofstream(path) << text;
-    std::filesystem::permissions(path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+    std::filesystem::permissions(path,
+                                 std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
     return path;
   }
 

@@ -48,7 +48,8 @@ class SecurePostgres : public ::testing::Test {
   }
   [[nodiscard]] std::string url(const std::string& role, const std::string& parameters,
                                 const std::string& host = "localhost") const {
-    return "postgres://" + role + "@" + host + ":" + std::to_string(server->port()) + "/" + name + "?" + parameters;
+    return "postgres://" + role + "@" + host + ":" + std::to_string(server->port()) + "/" + name + "?" +
+           parameters;
   }
   static std::string verified(const Certificate& authority = *certificate) {
     return "sslmode=verify-full&sslrootcert=" + authority.file();
@@ -122,15 +123,19 @@ TEST_F(SecurePostgres, rows_and_changes_come_over_connections_that_are_all_verif
 
 TEST_F(SecurePostgres, the_password_may_stand_where_libpq_looks_for_it) {
   make_role(name);
-  const std::string passwords = secrets.file(
-      "pgpass", "localhost:" + std::to_string(server->port()) + ":*:" + name + ":" + Secrets::secret("role") + "\n");
+  const std::string passwords =
+      secrets.file("pgpass", "localhost:" + std::to_string(server->port()) + ":*:" + name + ":" +
+                                 Secrets::secret("role") + "\n");
   Tidegate gateway(serve(url(name, verified())), {"PGPASSFILE=" + passwords});
   expect_served(gateway, name);
 }
 
 TEST_F(SecurePostgres, a_client_certificate_is_shown_by_every_connection) {
-  sql.exec("do $$ begin create role localhost login replication; exception when duplicate_object then null; end $$");
-  sql.exec("grant connect on database " + name + " to localhost; grant usage on schema shop to localhost; "
+  sql.exec(
+      "do $$ begin create role localhost login replication; exception when duplicate_object then null; end "
+      "$$");
+  sql.exec("grant connect on database " + name +
+           " to localhost; grant usage on schema shop to localhost; "
            "grant select on shop.orders to localhost");
   Tidegate gateway(
       serve(url("localhost", verified() + "&sslcert=" + client->file() + "&sslkey=" + client->key_file())));
@@ -155,7 +160,8 @@ TEST_F(SecurePostgres, what_is_wrong_with_the_connection_is_said_without_secrets
                  {"certificate verify failed", "sslrootcert", "signed with"});
   expect_waiting(serve(url(name, verified(), "127.0.0.1"), password),
                  {"does not match host name", "connect to a name that the server's certificate has"});
-  expect_waiting(serve(url(name, "sslmode=verify-full&sslrootcert=/no/such/file"), password), {"/no/such/file"});
+  expect_waiting(serve(url(name, "sslmode=verify-full&sslrootcert=/no/such/file"), password),
+                 {"/no/such/file"});
   expect_waiting(serve(url(name, "sslmode=disable"), password), {"no encryption", "sslmode=verify-full"});
   expect_waiting(serve(url(name, verified())), {"no password supplied", "--database-password-file"});
   expect_waiting(serve(url(name, verified()), {"--database-password-file", secrets.file("wrong", "hunter2")}),
@@ -165,8 +171,9 @@ TEST_F(SecurePostgres, what_is_wrong_with_the_connection_is_said_without_secrets
 
 TEST_F(SecurePostgres, a_server_without_tls_is_refused) {
   rig::PostgresServer plain;
-  expect_waiting(serve("postgres://postgres@localhost:" + std::to_string(plain.port()) + "/postgres?" + verified()),
-                 {"does not support SSL", "ssl = on"});
+  expect_waiting(
+      serve("postgres://postgres@localhost:" + std::to_string(plain.port()) + "/postgres?" + verified()),
+      {"does not support SSL", "ssl = on"});
 }
 
 TEST_F(SecurePostgres, each_right_that_is_missing_is_named) {
@@ -191,7 +198,8 @@ TEST_F(SecurePostgres, each_right_that_is_missing_is_named) {
   not_served("GRANT SELECT ON \\\"shop\\\".\\\"orders\\\"");
   sql.exec("grant select on shop.orders to " + name + "; revoke usage on schema shop from " + name);
   not_served("GRANT USAGE ON SCHEMA \\\"shop\\\"");
-  sql.exec("grant usage on schema shop to " + name + "; revoke connect on database " + name + " from " + name);
+  sql.exec("grant usage on schema shop to " + name + "; revoke connect on database " + name + " from " +
+           name);
   expect_waiting(serve(database, password), {"CONNECT privilege", "GRANT CONNECT ON DATABASE"});
   sql.exec("grant connect on database " + name + " to " + name);
   Tidegate gateway(serve(database, password));

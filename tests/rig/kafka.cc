@@ -130,24 +130,24 @@ std::string properties(int port, int controller, const std::string& data,
 
 /// One PEM file with the key and the certificate is what Java takes as a key store.
 void write_key_store(const std::string& path, const KafkaBroker::Guard& guard) {
-  std::ofstream(path) << std::ifstream(guard.key_file).rdbuf() << std::ifstream(guard.certificate_file).rdbuf();
+  std::ofstream(path) << std::ifstream(guard.key_file).rdbuf()
+                      << std::ifstream(guard.certificate_file).rdbuf();
 }
 
 KafkaBroker::Settings guarded(int port, int guarded_port, int controller, const std::string& key_store) {
   const std::string loopback = "://127.0.0.1:";
-  return {{"listeners", "PLAINTEXT" + loopback + std::to_string(port) + ",CONTROLLER" + loopback +
-                            std::to_string(controller) + ",SASL_SSL" + loopback +
-                            std::to_string(guarded_port)},
-          {"advertised.listeners", "PLAINTEXT" + loopback + std::to_string(port) + ",SASL_SSL://localhost:" +
-                                       std::to_string(guarded_port)},
-          {"listener.security.protocol.map",
-           "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL"},
-          {"inter.broker.listener.name", "PLAINTEXT"},
-          {"ssl.keystore.type", "PEM"},
-          {"ssl.keystore.location", key_store},
-          {"sasl.enabled.mechanisms", "SCRAM-SHA-512"},
-          {"listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config",
-           "org.apache.kafka.common.security.scram.ScramLoginModule required;"}};
+  return {
+      {"listeners", "PLAINTEXT" + loopback + std::to_string(port) + ",CONTROLLER" + loopback +
+                        std::to_string(controller) + ",SASL_SSL" + loopback + std::to_string(guarded_port)},
+      {"advertised.listeners", "PLAINTEXT" + loopback + std::to_string(port) +
+                                   ",SASL_SSL://localhost:" + std::to_string(guarded_port)},
+      {"listener.security.protocol.map", "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL"},
+      {"inter.broker.listener.name", "PLAINTEXT"},
+      {"ssl.keystore.type", "PEM"},
+      {"ssl.keystore.location", key_store},
+      {"sasl.enabled.mechanisms", "SCRAM-SHA-512"},
+      {"listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config",
+       "org.apache.kafka.common.security.scram.ScramLoginModule required;"}};
 }
 
 rd_kafka_AclOperation_t operation_of(const std::string& name) {
@@ -165,8 +165,8 @@ Acl acl(bool filter, const std::string& user, const std::string& operation, cons
   std::array<char, 256> error{};
   const std::string principal = "User:" + user;
   auto* const make = filter ? &rd_kafka_AclBindingFilter_new : &rd_kafka_AclBinding_new;
-  return {make(RD_KAFKA_RESOURCE_TOPIC, topic.c_str(), RD_KAFKA_RESOURCE_PATTERN_LITERAL, principal.c_str(), "*",
-               operation_of(operation), RD_KAFKA_ACL_PERMISSION_TYPE_ALLOW, error.data(), error.size()),
+  return {make(RD_KAFKA_RESOURCE_TOPIC, topic.c_str(), RD_KAFKA_RESOURCE_PATTERN_LITERAL, principal.c_str(),
+               "*", operation_of(operation), RD_KAFKA_ACL_PERMISSION_TYPE_ALLOW, error.data(), error.size()),
           &rd_kafka_AclBinding_destroy};
 }
 
@@ -201,11 +201,21 @@ KafkaBroker::KafkaBroker(Guard guard, Settings settings) : lib_(jar_directory())
 
 void KafkaBroker::format() {
   // Any 22 characters of base64url with 16 bytes in them are a cluster id.
-  std::vector<std::string> command{"java", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp",
-                                   lib_ + "/*", "kafka.tools.StorageTool", "format", "-t",
-                                   "MkU3OEVBNTcwNTJENDM2Qg", "-c", directory_.path() + "/server.properties"};
+  std::vector<std::string> command{"java",
+                                   "-Xmx128m",
+                                   "-XX:+UseSerialGC",
+                                   "-XX:TieredStopAtLevel=1",
+                                   "-cp",
+                                   lib_ + "/*",
+                                   "kafka.tools.StorageTool",
+                                   "format",
+                                   "-t",
+                                   "MkU3OEVBNTcwNTJENDM2Qg",
+                                   "-c",
+                                   directory_.path() + "/server.properties"};
   for (const auto& [name, password] : guard_.users)
-    command.insert(command.end(), {"--add-scram", "SCRAM-SHA-512=[name=" + name + ",password=" + password + "]"});
+    command.insert(command.end(),
+                   {"--add-scram", "SCRAM-SHA-512=[name=" + name + ",password=" + password + "]"});
   run(std::move(command));
 }
 
@@ -305,7 +315,8 @@ void KafkaBroker::allow(const std::string& user, const std::string& operation, c
       [&](auto* options, auto* queue) { rd_kafka_CreateAcls(handle.get(), &one, 1, options, queue); },
       [](rd_kafka_event_t* event) {
         size_t count = 0;
-        const auto* const* results = rd_kafka_CreateAcls_result_acls(rd_kafka_event_CreateAcls_result(event), &count);
+        const auto* const* results =
+            rd_kafka_CreateAcls_result_acls(rd_kafka_event_CreateAcls_result(event), &count);
         const rd_kafka_error_t* error = count == 1 ? rd_kafka_acl_result_error(results[0]) : nullptr;
         if (error != nullptr) throw std::runtime_error(rd_kafka_error_string(error));
       });
@@ -315,9 +326,8 @@ void KafkaBroker::disallow(const std::string& user, const std::string& operation
   const Handle handle = client(brokers());
   const Acl matched = acl(true, user, operation, topic);
   rd_kafka_AclBinding_t* one = matched.get();
-  administer(handle.get(), [&](auto* options, auto* queue) {
-    rd_kafka_DeleteAcls(handle.get(), &one, 1, options, queue);
-  });
+  administer(handle.get(),
+             [&](auto* options, auto* queue) { rd_kafka_DeleteAcls(handle.get(), &one, 1, options, queue); });
 }
 
 void KafkaBroker::delete_topic(const std::string& name) {

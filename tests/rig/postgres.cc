@@ -220,7 +220,8 @@ void PostgresServer::demand_tls(const std::string& certificate_file, const std::
   const auto take = [this](const std::string& file, const std::string& name) {
     const std::string path = data_ + "/" + name;
     std::filesystem::copy_file(file, path, std::filesystem::copy_options::overwrite_existing);
-    std::filesystem::permissions(path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+    std::filesystem::permissions(path,
+                                 std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
     give_to_server(path);
     return path;
   };
@@ -228,9 +229,10 @@ void PostgresServer::demand_tls(const std::string& certificate_file, const std::
                                      {"ssl_cert_file", take(certificate_file, "server.crt")},
                                      {"ssl_key_file", take(key_file, "server.key")},
                                      {"ssl_ca_file", take(client_ca_file, "clients.crt")}});
-  std::ofstream(data_ + "/pg_hba.conf") << "local all all trust\nhost all " << kUser << " 127.0.0.1/32 trust\n"
-                                        << "hostssl all localhost 127.0.0.1/32 cert\n"
-                                        << "hostssl all all 127.0.0.1/32 scram-sha-256\n";
+  std::ofstream(data_ + "/pg_hba.conf")
+      << "local all all trust\nhost all " << kUser << " 127.0.0.1/32 trust\n"
+      << "hostssl all localhost 127.0.0.1/32 cert\n"
+      << "hostssl all all 127.0.0.1/32 scram-sha-256\n";
   restart();
 }
 
