@@ -4,8 +4,8 @@
 #include <sstream>
 
 #include "config/rules.h"
-#include "kafka/properties.h"
-#include "postgres/connection.h"
+#include "kafka/options.h"
+#include "postgres/options.h"
 
 namespace tidegate::config {
 namespace {

@@ -7,8 +7,6 @@
 #include <mutex>
 #include <thread>
 
-#include "kafka/properties.h"
-
 namespace tidegate::kafka {
 namespace {
 

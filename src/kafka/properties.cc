@@ -1,7 +1,7 @@
-#include "kafka/properties.h"
-
 #include <algorithm>
 #include <array>
+
+#include "kafka/options.h"
 
 namespace tidegate::kafka {
 namespace {

@@ -1,8 +1,8 @@
 // Invariants: what our promises rest on can't be given, and the reason is told; what is secret appears in no
 // error.
-#include "kafka/properties.h"
-
 #include <gtest/gtest.h>
+
+#include <algorithm>
 
 #include "kafka/client.h"
 

@@ -29,11 +29,6 @@ using ResultHandle = std::unique_ptr<pg_result, ResultClearer>;
 /// What a connection is for: a replication connection speaks the walsender's language.
 enum class Purpose { ordinary, replication };
 
-/// Whether a connection string itself holds a password; false where it can't be read.
-bool names_password(const std::string& url);
-/// The first line of a file; `unavailable` where it can't be read or is empty.
-Result<std::string> read_password(const std::string& file);
-
 /// libpq's parameters for a connection with the settings of rule 23 pinned, over whatever the url, the role
 /// or the database would set. Errors are `invalid`, or `read_password`'s.
 Result<std::vector<std::pair<std::string, std::string>>> connection_parameters(const Options& options,

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/identity.h"
+#include "base/result.h"
 
 namespace tidegate::postgres {
 
@@ -64,5 +65,10 @@ struct Options {
   /// waits for our feedback, which waits for an answer that only that connection could bring.
   std::chrono::milliseconds aside_patience{5'000};
 };
+
+/// Whether a connection string itself holds a password; false where it can't be read.
+bool names_password(const std::string& url);
+/// The first line of a file; `unavailable` where it can't be read or is empty.
+Result<std::string> read_password(const std::string& file);
 
 }  // namespace tidegate::postgres
