@@ -6,9 +6,10 @@
 namespace tidegate::matcher {
 namespace {
 
-/// A log that is out of reach says nothing about what it holds; any other answer is that of another log.
+/// A log that is out of reach, or that we may not read, says nothing about what it holds; any other answer is
+/// that of another log.
 Result<bool> unknown(const Error& error) {
-  if (error.fault == Fault::unavailable) return error;
+  if (error.fault == Fault::unavailable || error.fault == Fault::denied) return error;
   return false;
 }
 

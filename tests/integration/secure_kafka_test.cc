@@ -130,9 +130,9 @@ TEST_F(SecureKafka, rows_and_changes_come_the_whole_way_with_exactly_the_rights_
   allow();
   const std::string said = run(as("setup"), 0);
   expect_said(said, {"made topic " + diffs() + " with 8 partitions", "made topic " + control()});
-  Tidegate matcher(as("match"));
+  auto matcher = std::make_unique<Tidegate>(as("match"));
   Tidegate gateway(as("serve"));
-  matcher.wait_ready();
+  matcher->wait_ready();
   gateway.wait_ready();
   client::Loop loop;
   Watcher watcher(loop, gateway.port(), kOrders, "json");
@@ -142,13 +142,32 @@ TEST_F(SecureKafka, rows_and_changes_come_the_whole_way_with_exactly_the_rights_
   // And not only while all is well.
   broker->kill();
   EXPECT_TRUE(rig::eventually([&] { return rig::http(gateway.port(), "GET", "/readyz").status == 503; }));
-  Secrets::expect_clean(matcher);
+  Secrets::expect_clean(*matcher);
   Secrets::expect_clean(gateway);
   broker->start();
   sql.exec("insert into orders values (3, 'sent')");
   EXPECT_TRUE(rig::eventually([&] { return watcher.rows().size() == 3; }))
-      << watcher.fault() << matcher.output();
-  Secrets::expect_clean(matcher);
+      << watcher.fault() << matcher->output();
+  Secrets::expect_clean(*matcher);
+  // A successor reads what its predecessor left.
+  matcher = std::make_unique<Tidegate>(as("match"));
+  sql.exec("insert into orders values (4, 'back')");
+  EXPECT_TRUE(rig::eventually([&] { return watcher.rows().size() == 4; }))
+      << watcher.fault() << matcher->output();
+  Secrets::expect_clean(*matcher);
+  Secrets::expect_clean(gateway);
+  // And learns so where it may not.
+  matcher.reset();
+  broker->disallow("match", "Read", diffs());
+  expect_said(run(as("match"), 1), {"lacks the operation Read"});
+}
+
+TEST_F(SecureKafka, pass_through_reads_and_needs_nothing_more) {
+  broker->create_topic(diffs(), 2);
+  broker->allow("serve", "Read", diffs());
+  Tidegate gateway({"serve", "--kafka", broker->guarded_brokers(), "--topic", diffs(),
+                    "--kafka-property-file", properties("serve")});
+  gateway.wait_ready();
   Secrets::expect_clean(gateway);
 }
 
