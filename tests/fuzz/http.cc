@@ -39,8 +39,7 @@ class Door {
                                  request.method + " " + request.target + "\n" + request.body};
     };
     parts.keys = std::move(*keys);
-    edge_ =
-        std::make_unique<session::Edge>(std::move(parts), options, hub::Options(), auth_, policy::Options());
+    edge_ = std::make_unique<session::Edge>(std::move(parts), options, hub::Options(), auth_);
     fuzz::require(edge_->start().ok(), "it listens");
   }
   [[nodiscard]] std::uint16_t port() const { return edge_->port(); }
