@@ -14,7 +14,19 @@ Status token(Process process) {
   principal.subject = settings.token.subject;
   principal.tenant = settings.token.tenant;
   principal.expires_unix_s = unix_us(process.clock.wall()) / 1'000'000 + settings.token.ttl.count();
-  fmt::print("{}\n", auth::mint(principal, settings.auth));
+  principal.claims = settings.token.claims;
+  const std::string token = auth::mint(principal, settings.auth);
+  const auto key = auth::Key::of_secret(settings.auth.secret);
+  if (!key) return key.error();
+  auth::Options plain;
+  plain.tenant_claim = settings.auth.tenant_claim;
+  const auto verdict = auth::verify(token, {*key}, plain, process.clock);
+  if (!verdict.principal && !settings.token.claims.empty()) {
+    return Error{Fault::invalid,
+                 "--claims: must be a JSON object of other claims than sub, exp and the tenant's (" +
+                     verdict.refused.message + ")"};
+  }
+  fmt::print("{}\n", token);
   return {};
 }
 

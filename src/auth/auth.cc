@@ -128,7 +128,13 @@ std::string mint(const Principal& principal, const Options& options) {
     claims.push_back(':');
     append_json_string(claims, principal.tenant);
   }
-  claims += fmt::format(R"(,"exp":{}}})", principal.expires_unix_s);
+  claims += fmt::format(R"(,"exp":{})", principal.expires_unix_s);
+  const std::string_view more = principal.claims;
+  const auto begin = more.find('{');
+  const auto end = more.rfind('}');
+  if (begin != more.npos && end != more.npos && more.find('"') != more.npos)
+    claims += "," + std::string(more.substr(begin + 1, end - begin - 1));
+  claims += "}";
   const std::string text = base64url_encode(kHeader) + "." + base64url_encode(claims);
   return text + "." + base64url_encode(hs256(options.secret, text));
 }

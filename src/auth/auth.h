@@ -76,7 +76,7 @@ struct Verdict {
 Verdict verify(std::string_view token, const KeySet& keys, const Options& options, const Clock& clock);
 
 /// Mints a development token (HS256): `tidegate token`. `expires_unix_s` is written as it is; the tenant as a
-/// string.
+/// string; of `claims`, a JSON object or nothing, whatever is in it.
 std::string mint(const Principal& principal, const Options& options);
 
 }  // namespace tidegate::auth

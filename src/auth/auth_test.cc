@@ -91,7 +91,7 @@ TEST(Token, OfOursSaysWhoItIs) {
 }
 
 TEST(Token, MintedIsAccepted) {
-  const Principal principal{"ann \"æ\"", "acme/1", kNow + 60};
+  const Principal principal{"ann \"æ\"", "acme/1", kNow + 60, R"( {"role":"x","app":{"a":[1]}} )"};
   const auto verified = check(mint(principal, options()));
   ASSERT_TRUE(verified.ok()) << verified.error().message;
   EXPECT_EQ(verified->subject, principal.subject);

@@ -28,7 +28,7 @@ values, never text: a string, a number, a boolean, or where a list may stand (`t
 ($claims.teams)`, `tags && $claims.teams`) an array of one of these. `$claims.app.role` is a claim in a claim,
 `$claims."https://example.com/role"` one of any name. A token that lacks a claim that `rows` names, or has it as null, is refused.
 
-At SIGHUP a gateway reads the file again. Changed tables count for what is subscribed from then on; other settings
+At SIGHUP a gateway reads the file again. Changed tables count at once, also for what is subscribed already; other settings
 need a restart. A file that does not fit is refused, and what was read before stays.
 
 This page is written by the program; a test compares them.

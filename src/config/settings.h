@@ -47,6 +47,7 @@ struct Token {
   std::string subject;
   std::string tenant;
   std::chrono::seconds ttl{3'600};
+  std::string claims;  ///< further ones, a JSON object; may be empty
 };
 struct Tail {
   std::string url = "ws://127.0.0.1:8080";  ///< or wss://

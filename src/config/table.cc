@@ -473,6 +473,8 @@ Section single_commands() {
               [](auto& s) -> auto& { return s.setup.keep_identity; }),
        text("subject", kToken, "Whom the token is for.", [](auto& s) -> auto& { return s.token.subject; }),
        text("tenant", kToken, "The tenant it names.", [](auto& s) -> auto& { return s.token.tenant; }),
+       text("claims", kToken, "Further claims, a JSON object.",
+            [](auto& s) -> auto& { return s.token.claims; }),
        duration("ttl", kToken, "How long it is valid, in seconds.", {1, 315'360'000},
                 [](auto& s) -> auto& { return s.token.ttl; }),
        text("url", kTail, "The gateway, `ws://host:port` or `wss://host:port`.",

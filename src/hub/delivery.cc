@@ -38,7 +38,8 @@ void Hub::State::on(const feed::Accepted& event) {
     if (!event.unsolicited) send(session, protocol::ack_message(name));
   } else {
     const auto channel = session.traits.v1 ? std::optional(event.channel) : std::nullopt;
-    send(session, protocol::ack_message(name, event.query, event.resumed, channel));
+    const auto reason = std::exchange(subscription->reason, {});
+    send(session, protocol::ack_message(name, event.query, event.resumed, channel, reason));
   }
   // Who comes meanwhile was not there when it was said.
   if (stale_since_unix_ms_ && session.traits.v1) {
@@ -346,8 +347,8 @@ void Hub::State::tick() {
 /// Only where nothing lags behind what is queued: the positions move the cursors of all its subscriptions.
 void Hub::State::send_progress(Session& session) {
   if (session.by_name.empty() || !session.unfinished.empty()) return;
-  for (const auto& [name, subscription] : session.by_name) {
-    if (subscription->phase != Phase::live) return;
+  for (const auto& [name, named] : session.by_name) {
+    if (named.subscription->phase != Phase::live) return;
   }
   std::vector<protocol::PartitionPosition> positions;
   Epoch epoch;

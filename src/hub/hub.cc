@@ -30,6 +30,16 @@ void Hub::unsubscribe(SessionId session, std::string_view hash_id) {
 void Hub::unsubscribe_all(SessionId session) {
   state_->unsubscribe_all(state_->session(session));
 }
+std::vector<Requested> Hub::requested(SessionId session) const {
+  return State::requested(state_->session(session));
+}
+void Hub::replace(SessionId session, SubscribeRequest request) {
+  state_->replace(state_->session(session), std::move(request));
+}
+void Hub::revoke(SessionId session, std::string_view hash_id, protocol::ErrorCode code,
+                 std::string_view message) {
+  state_->revoke(state_->session(session), hash_id, code, message);
+}
 void Hub::send(SessionId session, std::string_view text) {
   state_->send(state_->session(session), text);
 }

@@ -36,6 +36,15 @@ struct SubscribeRequest {
   std::optional<protocol::Cursor> cursor;
   std::optional<Lsn> resume_from;
   bool latest = false;  ///< managed: while it lags, several transactions may come as one
+  /// What the client said, for whoever has to ask anew; the hub only keeps it.
+  std::string request;
+};
+
+/// A name that is in use, with its query's routing key and what asked for it.
+struct Requested {
+  std::string hash_id;
+  std::string routing_key;
+  std::string request;
 };
 
 /// One a shard: subscriptions, fences, outboxes. No I/O and no locks; everything is called on the shard's
@@ -60,6 +69,15 @@ class Hub {
   /// Ends all of them without a word. Of what is queued, changes are dropped; what is half written, and parts
   /// of snapshots, are not.
   void unsubscribe_all(SessionId session);
+  /// All names of the session.
+  [[nodiscard]] std::vector<Requested> requested(SessionId session) const;
+  /// The name is another query's from now on, unasked: an `ack` with that reason and a snapshot follow. Of
+  /// what is queued of the earlier one nothing is written any more; a connection that has half a frame of it
+  /// is cut.
+  void replace(SessionId session, SubscribeRequest request);
+  /// The name is over, in the same way, with an error.
+  void revoke(SessionId session, std::string_view hash_id, protocol::ErrorCode code,
+              std::string_view message);
   /// Queues a control message (a text frame) and marks the session dirty.
   void send(SessionId session, std::string_view text);
   void send_error(SessionId session, protocol::ErrorCode code, std::string_view message,

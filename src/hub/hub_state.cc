@@ -50,7 +50,7 @@ SessionId Hub::State::open(SessionTraits traits) {
 void Hub::State::close(SessionId id) {
   owner_.check();
   Session& closing = session(id);
-  while (!closing.by_name.empty()) forget(*closing.by_name.begin()->second, true);
+  while (!closing.by_name.empty()) forget(*closing.by_name.begin()->second.subscription, true);
   probe_.outbox_bytes(-static_cast<std::int64_t>(closing.outbox_bytes_told));
   sessions_.erase(id);
 }
@@ -118,27 +118,28 @@ Subscription* Hub::State::find(SubscriptionId id) {
 
 /// Binary frames name a query by its channel or not at all, so a second name for an equal query follows the
 /// first.
-bool Hub::State::follow_existing(Session& session, const SubscribeRequest& request,
-                                 protocol::Encoding encoding) {
+bool Hub::State::follow_existing(Session& session, SubscribeRequest& request, protocol::Encoding encoding,
+                                 std::string_view reason) {
   if (session.traits.pass_through || is_text(encoding)) return false;
-  for (const auto& [name, other] : session.by_name) {
+  for (const auto& [name, named] : session.by_name) {
+    Subscription* const other = named.subscription;
     if (other->routing_key != request.routing_key || other->encoding != encoding) continue;
     if (other->latest != request.latest) continue;
     other->names.push_back(request.hash_id);
-    session.by_name.emplace(request.hash_id, other);
-    send(session, protocol::ack_same_as_message(request.hash_id, other->query, other->names.front()));
+    session.by_name.emplace(request.hash_id, Named{other, std::move(request.request)});
+    send(session, protocol::ack_same_as_message(request.hash_id, other->query, other->names.front(), reason));
     return true;
   }
   return false;
 }
 
-void Hub::State::subscribe(Session& session, SubscribeRequest request) {
+void Hub::State::subscribe(Session& session, SubscribeRequest request, std::string_view reason) {
   owner_.check();
   const auto plain =
       request.frames.value_or(session.traits.v1 ? protocol::Encoding::v1 : protocol::Encoding::raw);
   const auto encoding = session.traits.deflate ? protocol::deflated(plain) : plain;
   if (const auto used = session.by_name.find(request.hash_id); used != session.by_name.end()) {
-    Subscription& earlier = *used->second;
+    Subscription& earlier = *used->second.subscription;
     if (earlier.names.size() == 1) {
       forget(earlier, true);
     } else {
@@ -149,7 +150,7 @@ void Hub::State::subscribe(Session& session, SubscribeRequest request) {
     return send_error(session, protocol::ErrorCode::too_many_subscriptions,
                       "too many subscriptions on this connection", request.hash_id, {});
   }
-  if (follow_existing(session, request, encoding)) return;
+  if (follow_existing(session, request, encoding, reason)) return;
 
   const SubscriptionId id = feed::subscription_id(shard_, ++last_subscription_);
   feed::SubscribeCommand command{id,       request.routing_key,       std::move(request.query),
@@ -164,10 +165,11 @@ void Hub::State::subscribe(Session& session, SubscribeRequest request) {
   made->query = request.query_hash;
   made->encoding = encoding;
   made->latest = request.latest;
+  made->reason = reason;
   if (plain == protocol::Encoding::json) made->diff_head = protocol::message_head("diff", request.hash_id);
   if (encoding == protocol::Encoding::base64)
     made->diff_head = protocol::message_head("diffB64", request.hash_id);
-  session.by_name.emplace(std::move(request.hash_id), made.get());
+  session.by_name.emplace(std::move(request.hash_id), Named{made.get(), std::move(request.request)});
   subscriptions_.emplace(id, std::move(made));
   probe_.subscribed();
 }
@@ -176,7 +178,7 @@ void Hub::State::unsubscribe(Session& session, std::string_view name) {
   owner_.check();
   const auto used = session.by_name.find(name);
   if (used != session.by_name.end()) {
-    Subscription& subscription = *used->second;
+    Subscription& subscription = *used->second.subscription;
     if (subscription.names.size() == 1) {
       forget(subscription, true);
     } else {
@@ -189,8 +191,42 @@ void Hub::State::unsubscribe(Session& session, std::string_view name) {
 
 void Hub::State::unsubscribe_all(Session& session) {
   owner_.check();
-  while (!session.by_name.empty()) forget(*session.by_name.begin()->second, true);
+  while (!session.by_name.empty()) forget(*session.by_name.begin()->second.subscription, true);
   static_cast<void>(session.outbox.drop_frames());  // of nobody who would have to catch up
+  mark_dirty(session);
+}
+
+std::vector<Requested> Hub::State::requested(const Session& session) {
+  std::vector<Requested> out;
+  for (const auto& [name, named] : session.by_name)
+    out.push_back({name, named.subscription->routing_key, named.request});
+  return out;
+}
+
+void Hub::State::replace(Session& session, SubscribeRequest request) {
+  owner_.check();
+  take_back(session, request.hash_id);
+  probe_.reset();
+  subscribe(session, std::move(request), "policy");
+  proceed(session);
+}
+
+void Hub::State::revoke(Session& session, std::string_view name, protocol::ErrorCode code,
+                        std::string_view message) {
+  owner_.check();
+  take_back(session, name);
+  send_error(session, code, message, name, {});
+  proceed(session);
+}
+
+/// As far as another name does not share it, and may.
+void Hub::State::take_back(Session& session, std::string_view name) {
+  const auto used = session.by_name.find(name);
+  if (used == session.by_name.end()) return;
+  Subscription& subscription = *used->second.subscription;
+  if (subscription.names.size() > 1) return leave_name(subscription, used);
+  if (!session.outbox.drop_owned(subscription.id) && !session.debtor) cut(session);
+  forget(subscription, true);
   mark_dirty(session);
 }
 

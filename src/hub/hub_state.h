@@ -27,9 +27,13 @@ class Hub::State {
   SessionId open(SessionTraits traits);
   void close(SessionId id);
   Session& session(SessionId id);
-  void subscribe(Session& session, SubscribeRequest request);
+  /// `reason`: why it is not the client who asks; empty: it is.
+  void subscribe(Session& session, SubscribeRequest request, std::string_view reason = {});
   void unsubscribe(Session& session, std::string_view name);
   void unsubscribe_all(Session& session);
+  static std::vector<Requested> requested(const Session& session);
+  void replace(Session& session, SubscribeRequest request);
+  void revoke(Session& session, std::string_view name, protocol::ErrorCode code, std::string_view message);
   void send(Session& session, std::string_view text);
   void send_error(Session& session, protocol::ErrorCode code, std::string_view message, std::string_view name,
                   std::optional<std::int64_t> retry_ms);
@@ -61,7 +65,9 @@ class Hub::State {
   };
 
   Subscription* find(SubscriptionId id);
-  bool follow_existing(Session& session, const SubscribeRequest& request, protocol::Encoding encoding);
+  bool follow_existing(Session& session, SubscribeRequest& request, protocol::Encoding encoding,
+                       std::string_view reason);
+  void take_back(Session& session, std::string_view name);
   void leave_name(Subscription& subscription, Names::iterator used);
   void forget(Subscription& subscription, bool tell_feed);
   void tell(feed::Command command);

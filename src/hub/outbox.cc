@@ -58,7 +58,7 @@ void Outbox::release(const Entry& entry) {
 }
 
 void Outbox::push(std::string bytes, Piece mark) {
-  if (bytes.empty()) return;
+  if (bytes.empty() || silent_) return;
   auto* own = new std::string(std::move(bytes));
   pushed_ += own->size();
   own_ += own->size();
@@ -68,7 +68,7 @@ void Outbox::push(std::string bytes, Piece mark) {
 }
 
 void Outbox::push_shared(Held& held, std::string_view bytes, Piece mark) {
-  if (bytes.empty()) return;
+  if (bytes.empty() || silent_) return;
   pushed_ += bytes.size();
   if (entries_.size() > first_) {
     Entry& last = entries_.back();
@@ -220,6 +220,39 @@ std::vector<Outbox::Cut> Outbox::drop_frames() {
   pass_gaps();
   tidy();
   return std::move(dropping.cuts);
+}
+
+bool Outbox::drop_owned(SubscriptionId owner) {
+  const auto owned = [owner](const Entry& entry) {
+    return !entry.gap() && entry.owner == owner && (entry.kind == Kind::frame || entry.kind == Kind::part);
+  };
+  if (first_ < entries_.size() && owned(entries_[first_]) && begun(entries_[first_])) {
+    fall_silent();
+    return false;
+  }
+  Dropping dropping;
+  for (std::size_t i = first_; i < entries_.size(); ++i) {
+    const Entry& entry = entries_[i];
+    if (!entry.gap() && (owned(entry) || entry.kind == Kind::position)) {
+      drop(entry, dropping);
+    } else {
+      dropping.left.push_back(entry);
+    }
+  }
+  entries_ = std::move(dropping.left);
+  first_ = 0;
+  pass_gaps();
+  tidy();
+  return true;
+}
+
+void Outbox::fall_silent() {
+  for (std::size_t i = first_; i < entries_.size(); ++i) release(entries_[i]);
+  first_ = entries_.size();
+  written_ = pushed_;
+  gaps_ = control_ = 0;
+  silent_ = true;
+  tidy();
 }
 
 }  // namespace tidegate::hub

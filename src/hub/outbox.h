@@ -100,6 +100,10 @@ class Outbox {
   };
   /// Rule 26: drops all frames and positions, but not what is half written, which is copied. In order.
   [[nodiscard]] std::vector<Cut> drop_frames();
+  /// Drops frames and parts of one owner, and positions, which speak of it too. Where it is one of its that
+  /// is half written nothing more can be said to this peer: all is dropped, whatever is pushed later too, and
+  /// it is false.
+  [[nodiscard]] bool drop_owned(SubscriptionId owner);
 
   [[nodiscard]] bool empty() const { return pushed_ == written_; }
   [[nodiscard]] std::size_t bytes() const { return static_cast<std::size_t>(pushed_ - written_) - gaps_; }
@@ -135,6 +139,7 @@ class Outbox {
   void pass_gaps();
   void tidy();
   [[nodiscard]] bool begun(const Entry& front) const;
+  void fall_silent();
   void keep_rest(const Entry& entry, Dropping& dropping);
   void drop(const Entry& entry, Dropping& dropping);
 
@@ -149,6 +154,7 @@ class Outbox {
   std::size_t own_ = 0;
   std::size_t control_ = 0;
   std::uint64_t oldest_batch_ = kNoBatch;
+  bool silent_ = false;
 };
 
 }  // namespace tidegate::hub

@@ -13,7 +13,12 @@
 
 namespace tidegate::hub {
 
-using Names = std::map<std::string, Subscription*, std::less<>>;
+/// What stands behind a client's name for a query. Two names may share a subscription.
+struct Named {
+  Subscription* subscription = nullptr;
+  std::string request;  ///< SubscribeRequest's
+};
+using Names = std::map<std::string, Named, std::less<>>;
 
 /// A connection as the hub sees it: its outbox and its subscriptions.
 struct Session {
@@ -22,7 +27,6 @@ struct Session {
   SessionId id;
   SessionTraits traits;
   Outbox outbox;
-  /// By the client's name for it. Two names may share one.
   Names by_name;
   /// Those that wait for room in the outbox: their snapshot goes on, or they ask to catch up.
   std::vector<Subscription*> unfinished;

@@ -136,13 +136,14 @@ struct Subscription {
   QueryHash query;
   protocol::Encoding encoding = protocol::Encoding::raw;
   bool latest = false;
+  bool asked = false;       ///< a CatchUpCommand is under way
+  bool unfinished = false;  ///< listed in Session::unfinished
+  std::string_view reason;  ///< why its `ack` comes unasked; a constant, empty once it has come
   ChannelId channel;
   Partition partition;    ///< managed: the channel's
   std::string diff_head;  ///< for text encodings
   std::shared_ptr<const feed::Spool> spool;
   std::size_t next_part = 0;
-  bool asked = false;       ///< a CatchUpCommand is under way
-  bool unfinished = false;  ///< listed in Session::unfinished
 };
 
 }  // namespace tidegate::hub

@@ -211,15 +211,6 @@ Result<Narrowed> Access::narrow(const query::ParsedQuery& parsed, const Principa
   return Narrowed{*narrowed, query::routing_key(divided ? principal.tenant : std::string_view(), **narrowed)};
 }
 
-bool Access::same_policy(const Access& other, const std::string& table) const {
-  const Table* mine = table_of(table);
-  const Table* theirs = other.table_of(table);
-  if (mine == nullptr || theirs == nullptr) return mine == theirs;
-  return std::equal(mine->policies.begin(), mine->policies.end(), theirs->policies.begin(),
-                    theirs->policies.end(),
-                    [](const TablePolicy* left, const TablePolicy* right) { return *left == *right; });
-}
-
 bool Access::same_claims(const Principal& left, const Principal& right) const {
   const Claims before(left.claims);
   const Claims after(right.claims);

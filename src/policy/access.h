@@ -33,8 +33,6 @@ class Access {
   /// Policies that can't be kept, and why: their tables don't exist for clients. For the operator alone.
   [[nodiscard]] const std::vector<std::string>& faults() const { return faults_; }
   [[nodiscard]] const std::shared_ptr<const Options>& options() const { return options_; }
-  /// Whether both narrow every query of the table (`schema.name`) alike.
-  [[nodiscard]] bool same_policy(const Access& other, const std::string& table) const;
   /// Whether all claims that any policy names are the same in both.
   [[nodiscard]] bool same_claims(const Principal& left, const Principal& right) const;
 

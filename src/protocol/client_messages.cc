@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "base/encoding.h"
 #include "protocol/json_reading.h"
 #include "protocol/messages.h"
@@ -194,7 +196,39 @@ ClientMessage managed_message(const boost::json::value& message, std::string_vie
   return Invalid{ErrorCode::bad_op, "op: must be ping, subscribe, unsubscribe or auth", {}};
 }
 
+void append_member(std::string& out, std::string_view name, std::string_view text) {
+  out += fmt::format(R"(,"{}":)", name);
+  append_json_string(out, text);
+}
+
+void append_params(std::string& out, const std::vector<Scalar>& params) {
+  char separator = '[';
+  out += R"(,"params":)";
+  for (const Scalar& param : params) {
+    out += std::exchange(separator, ',');
+    if (param.kind == Scalar::Kind::string) {
+      append_json_string(out, param.text);
+    } else {
+      out += param.kind == Scalar::Kind::null ? "null" : param.text;
+    }
+  }
+  out += ']';
+}
+
 }  // namespace
+
+std::string subscribe_message(const Subscribe& subscribe) {
+  std::string out = message_head("subscribe", subscribe.hash_id);
+  if (!subscribe.table.empty()) append_member(out, "table", subscribe.table);
+  if (subscribe.sql) append_member(out, "sql", *subscribe.sql);
+  if (!subscribe.params.empty()) append_params(out, subscribe.params);
+  if (subscribe.query_json) out += R"(,"query":)" + *subscribe.query_json;
+  if (subscribe.query_flatbuffer)
+    append_member(out, "queryFbB64", base64_encode(*subscribe.query_flatbuffer));
+  if (subscribe.frames) append_member(out, "frames", subscribe.frames == Encoding::json ? "json" : "base64");
+  if (subscribe.latest) append_member(out, "deliver", "latest");
+  return out + "}";
+}
 
 ClientMessage parse_client_message(std::string_view text, Rules rules) {
   const auto message = parse_json(text);

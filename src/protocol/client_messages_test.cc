@@ -35,6 +35,36 @@ Subscribe subscribed(const ClientMessage& message) {
   return subscribe == nullptr ? Subscribe{} : *subscribe;
 }
 
+// What is kept of a subscribe, to ask it anew.
+TEST(Managed, ASubscribeIsWrittenAsItWasReadWithoutItsPlace) {
+  for (
+      const std::string text :
+      {R"({"op":"subscribe","hashId":"a \"b\" ü","sql":"select 1"})",
+       R"({"op":"subscribe","hashId":"a","table":"t","sql":"x = $1","params":["s\"",1.50,1e400,true,false,null,""],"frames":"json"})",
+       R"({"op":"subscribe","hashId":"a","query":{"table":"t", "where":[{"value":1.00}]},"frames":"base64","deliver":"latest"})",
+       R"({"op":"subscribe","hashId":"a","queryFbB64":"AAEC/w==","junk":[1,2]})"}) {
+    const Subscribe read = subscribed(managed(text));
+    std::string with_place = text;
+    with_place.insert(with_place.size() - 1, R"(,"resumeFromVersion":7,"cursor":{"lsn":"1"})");
+    const std::string written = subscribe_message(subscribed(managed(with_place)));
+    const Subscribe again = subscribed(managed(written));
+    EXPECT_EQ(written.find("resume"), std::string::npos);
+    EXPECT_EQ(written.find("cursor"), std::string::npos);
+    EXPECT_EQ(again.hash_id, read.hash_id);
+    EXPECT_EQ(again.table, read.table);
+    EXPECT_EQ(again.sql, read.sql);
+    EXPECT_EQ(again.query_json, read.query_json);
+    EXPECT_EQ(again.query_flatbuffer, read.query_flatbuffer);
+    EXPECT_EQ(again.frames, read.frames);
+    EXPECT_EQ(again.latest, read.latest);
+    ASSERT_EQ(again.params.size(), read.params.size());
+    for (std::size_t i = 0; i < read.params.size(); ++i) {
+      EXPECT_EQ(again.params[i].kind, read.params[i].kind);
+      EXPECT_EQ(again.params[i].text, read.params[i].text);
+    }
+  }
+}
+
 TEST(PassThrough, PingNeedsNothingButItsOp) {
   EXPECT_TRUE(std::holds_alternative<Ping>(seed(R"({"op":"ping"})")));
   EXPECT_TRUE(std::holds_alternative<Ping>(seed("\t {\"x\":[1,{}], \"op\" : \"ping\"}\r\n")));

@@ -67,6 +67,9 @@ using ClientMessage = std::variant<Ping, Subscribe, Unsubscribe, Auth, Invalid>;
 enum class Rules : std::uint8_t { pass_through, managed };
 ClientMessage parse_client_message(std::string_view text, Rules rules);
 
+/// A managed subscribe as a client would write it, without its place: what is parsed to the same again.
+std::string subscribe_message(const Subscribe& subscribe);
+
 // ---- what the server sends ----
 // Each is a text message's payload. Those with a `hashId` begin `{"op":"…","hashId":"…"` and go on with a
 // tail that does not depend on the subscriber, so that shared messages are shared bytes.
@@ -77,10 +80,11 @@ std::string error_message(ErrorCode code, std::string_view message, std::string_
 /// Pass-through: `{"op":"ack","hashId":…}`.
 std::string ack_message(std::string_view hash_id);
 /// Managed. `channel` only in tidegate.v1; `same_as` instead of the rest where another name already has the
-/// query.
+/// query. `reason`: why it comes unasked; may be empty.
 std::string ack_message(std::string_view hash_id, const QueryHash& query, bool resumed,
-                        std::optional<ChannelId> channel);
-std::string ack_same_as_message(std::string_view hash_id, const QueryHash& query, std::string_view same_as);
+                        std::optional<ChannelId> channel, std::string_view reason = {});
+std::string ack_same_as_message(std::string_view hash_id, const QueryHash& query, std::string_view same_as,
+                                std::string_view reason = {});
 std::string unsubscribed_message(std::string_view hash_id);
 std::string authed_message(std::int64_t expires_unix_s);
 std::string expiring_message(std::int64_t expires_unix_s);

@@ -62,22 +62,35 @@ std::string error_message(ErrorCode code, std::string_view message, std::string_
   return out + "}";
 }
 
+namespace {
+
+void append_reason(std::string& out, std::string_view reason) {
+  if (reason.empty()) return;
+  out += R"(,"reason":)";
+  append_json_string(out, reason);
+}
+
+}  // namespace
+
 std::string ack_message(std::string_view hash_id) {
   return message_head("ack", hash_id) + "}";
 }
 
 std::string ack_message(std::string_view hash_id, const QueryHash& query, bool resumed,
-                        std::optional<ChannelId> channel) {
+                        std::optional<ChannelId> channel, std::string_view reason) {
   std::string out = message_head("ack", hash_id);
   out += fmt::format(R"(,"query":"{}","resumed":{})", query.hex(), boolean(resumed));
   if (channel) out += fmt::format(R"(,"channel":{})", channel->value());
+  append_reason(out, reason);
   return out + "}";
 }
 
-std::string ack_same_as_message(std::string_view hash_id, const QueryHash& query, std::string_view same_as) {
+std::string ack_same_as_message(std::string_view hash_id, const QueryHash& query, std::string_view same_as,
+                                std::string_view reason) {
   std::string out = message_head("ack", hash_id);
   out += fmt::format(R"(,"query":"{}","same_as":)", query.hex());
   append_json_string(out, same_as);
+  append_reason(out, reason);
   return out + "}";
 }
 

@@ -28,6 +28,8 @@ class Connection {
   virtual void cut(std::uint16_t code) = 0;
   /// Pings, idleness, deadlines, tokens. Several times within the shortest of these times.
   virtual void sweep(Steady now) = 0;
+  /// What is subscribed is narrowed anew.
+  virtual void policies_changed() {}
 };
 
 /// Reads requests from a fresh stream, after its handshake where it has TLS. Starts at once.

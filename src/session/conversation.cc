@@ -119,9 +119,11 @@ void Conversation::on(const protocol::Auth& message) {
         "the token is of another subject or tenant than this connection's: open a new connection");
     return;
   }
+  const auto before = principal_of(caller_);
   caller_.principal = std::move(*principal);
   warned_ = expired_ = false;
   hub_.send(session_, protocol::authed_message(caller_.principal->expires_unix_s));
+  if (access_ && !access_->same_claims(before, principal_of(caller_))) narrow_anew();
 }
 
 void Conversation::on(protocol::Subscribe& subscribe) {
@@ -152,21 +154,41 @@ void Conversation::subscribe_query(protocol::Subscribe& subscribe) {
                            protocol::error_text(ErrorCode::token_expired).sentence, subscribe.hash_id);
   }
   if (!access_) return refuse({Fault::unavailable, "the tables are not known yet: try again"});
-  auto parsed = parse(subscribe);
-  if (!parsed) return refuse(parsed.error());
-  if (auto named = name_table(*parsed, subscribe.table); !named) return refuse(named.error());
-  auto narrowed = access_->narrow(*parsed, principal_of(caller_));
-  if (!narrowed) return refuse(narrowed.error());
+  auto request = narrowed(subscribe);
+  if (!request) return refuse(request.error());
+  if (caller_.principal) request->request = protocol::subscribe_message(subscribe);
+  request->cursor = std::move(subscribe.cursor);
+  hub_.subscribe(session_, std::move(*request));
+}
 
+Result<hub::SubscribeRequest> Conversation::narrowed(protocol::Subscribe& subscribe) const {
+  auto parsed = parse(subscribe);
+  if (!parsed) return parsed.error();
+  if (auto named = name_table(*parsed, subscribe.table); !named) return named.error();
+  auto narrowed = access_->narrow(*parsed, principal_of(caller_));
+  if (!narrowed) return narrowed.error();
   hub::SubscribeRequest request;
-  request.hash_id = std::move(subscribe.hash_id);
+  request.hash_id = subscribe.hash_id;
   request.routing_key = std::move(narrowed->routing_key);
   request.query_hash = narrowed->query->hash();
   request.query = std::move(narrowed->query);
   request.frames = subscribe.frames;
-  request.cursor = std::move(subscribe.cursor);
   request.latest = subscribe.latest;
-  hub_.subscribe(session_, std::move(request));
+  return request;
+}
+
+void Conversation::narrow_anew() {
+  if (!caller_.principal || !access_) return;
+  for (hub::Requested& each : hub_.requested(session_)) {
+    auto message = protocol::parse_client_message(each.request, protocol::Rules::managed);
+    auto request = narrowed(std::get<protocol::Subscribe>(message));
+    if (!request) {
+      hub_.revoke(session_, each.hash_id, code_of(request.error().fault), request.error().message);
+    } else if (request->routing_key != each.routing_key) {
+      request->request = std::move(each.request);
+      hub_.replace(session_, std::move(*request));
+    }
+  }
 }
 
 Result<query::ParsedQuery> Conversation::parse(const protocol::Subscribe& subscribe) const {

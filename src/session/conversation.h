@@ -36,6 +36,9 @@ class Conversation {
   /// To be called often. Warns before the token's end; at its end, which is `exp` and the leeway, ends every
   /// subscription and says so; each once a token. True after the grace: the caller then closes with 4001.
   [[nodiscard]] bool token_is_over(Wall now);
+  /// Policies or claims have changed: what is subscribed is narrowed again. A query that comes out the same
+  /// goes on; another one takes its name, with a snapshot; what is refused now is over.
+  void narrow_anew();
 
  private:
   void on(const protocol::Ping& ping);
@@ -45,6 +48,7 @@ class Conversation {
   void on(const protocol::Invalid& invalid);
   void subscribe_by_key(protocol::Subscribe& subscribe);
   void subscribe_query(protocol::Subscribe& subscribe);
+  [[nodiscard]] Result<hub::SubscribeRequest> narrowed(protocol::Subscribe& subscribe) const;
   [[nodiscard]] Wall token_end() const;
   [[nodiscard]] Result<query::ParsedQuery> parse(const protocol::Subscribe& subscribe) const;
   [[nodiscard]] Status name_table(query::ParsedQuery& parsed, const std::string& table) const;

@@ -67,7 +67,8 @@ class Edge {
   Status start();
   /// The port that was bound (for `port` 0).
   [[nodiscard]] std::uint16_t port() const;
-  /// The tables as clients may see them now. Any thread; takes effect for later subscribes.
+  /// The tables as clients may see them now. Any thread. Where the policies are others than before, each
+  /// shard narrows anew what is subscribed, in one go: nothing of an earlier query is delivered after that.
   void set_access(std::shared_ptr<const policy::Access> access);
   /// Stops accepting, lets outboxes drain for at most `Options::drain`, closes every session with 1012, and
   /// joins.

@@ -64,7 +64,12 @@ feed::ShardPort Shard::port() {
 }
 
 void Shard::set_access(std::shared_ptr<const policy::Access> access) {
-  net::post(io_, [this, access = std::move(access)]() mutable { access_ = std::move(access); });
+  net::post(io_, [this, access = std::move(access)]() mutable {
+    const auto before = std::exchange(access_, std::move(access));
+    if (!before || before->options() == access_->options()) return;
+    for (auto& [number, connection] : connections_) connection->policies_changed();
+    turn_soon();
+  });
 }
 
 Result<std::uint16_t> Shard::listen(const std::string& address, std::uint16_t port) {

@@ -40,6 +40,7 @@ class WebSocketConnection final : public Connection {
   void close(std::uint16_t code) override;
   void cut(std::uint16_t code) override;
   void sweep(Steady now) override;
+  void policies_changed() override { conversation_.narrow_anew(); }
 
  private:
   enum class Got : std::uint8_t { some, all, end };

@@ -1,6 +1,7 @@
 // C5: no byte of a row reaches a session whose claims do not allow it. Every row carries a marker of its
 // tenant, and every frame that any client got is searched for the markers of others.
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <fstream>
@@ -49,6 +50,7 @@ class Tenant {
     if (!query.empty()) client_->send_text(R"({"op":"subscribe","hashId":"q",)" + query + "}");
   }
 
+  void send(const std::string& text) { client_->send_text(text); }
   template <class Condition>
   bool wait(Condition condition) const {
     return rig::eventually([&] {
@@ -98,8 +100,7 @@ class Tenants : public ::testing::Test {
     rig::Tidegate setup({"setup", "--database", url}, {}, false);
     EXPECT_EQ(setup.process().wait(), 0) << setup.output();
     std::ofstream(secret()) << "0123456789abcdef0123456789abcdef";
-    std::ofstream(directory.path() + "/tidegate.toml")
-        << "[[table]]\nname = \"orders\"\ntenant_column = \"tenant\"\n";
+    configure("");
     gateway = std::make_unique<rig::Tidegate>(
         std::vector<std::string>{"serve", "--database", url, "--auth", "jwt", "--auth-secret-file", secret(),
                                  "--config", directory.path() + "/tidegate.toml"});
@@ -107,9 +108,20 @@ class Tenants : public ::testing::Test {
   }
 
   [[nodiscard]] std::string secret() const { return directory.path() + "/secret"; }
-  [[nodiscard]] std::string token(const std::string& tenant) const {
-    rig::Tidegate minted(
-        {"token", "--subject", "someone", "--tenant", tenant, "--auth-secret-file", secret()}, {}, false);
+  void configure(const std::string& more) const {
+    std::ofstream(directory.path() + "/tidegate.toml")
+        << "[[table]]\nname = \"orders\"\ntenant_column = \"tenant\"\n" + more;
+  }
+  /// As an operator does it; waits until the log says how it went.
+  void reload(const std::string& more, const std::string& outcome) {
+    configure(more);
+    gateway->process().signal(SIGHUP);
+    EXPECT_TRUE(gateway->process().wait_for_output(outcome)) << gateway->output();
+  }
+  [[nodiscard]] std::string token(const std::string& tenant, const std::string& claims = "{}") const {
+    rig::Tidegate minted({"token", "--subject", "someone", "--tenant", tenant, "--claims", claims,
+                          "--auth-secret-file", secret()},
+                         {}, false);
     EXPECT_EQ(minted.process().wait(), 0) << minted.output();
     std::string first;
     rig::eventually([&] {
@@ -121,8 +133,9 @@ class Tenants : public ::testing::Test {
     });
     return first;
   }
-  std::unique_ptr<Tenant> client(const std::string& tenant, const std::string& query = std::string(kQuery)) {
-    return std::make_unique<Tenant>(loop, gateway->port(), token(tenant), query);
+  std::unique_ptr<Tenant> client(const std::string& tenant, const std::string& query = std::string(kQuery),
+                                 const std::string& claims = "{}") {
+    return std::make_unique<Tenant>(loop, gateway->port(), token(tenant, claims), query);
   }
 
   rig::TemporaryDirectory directory;
@@ -230,6 +243,78 @@ TEST_F(Tenants, c5_c10_without_a_good_token_there_is_no_connection) {
   EXPECT_TRUE(forger.wait_refused());
   EXPECT_FALSE(nobody.has("mark-"));
   EXPECT_FALSE(forger.has("mark-"));
+}
+
+// ---- policies of columns and rows ----
+
+TEST_F(Tenants, c5_a_policy_of_columns_and_rows_holds_for_snapshots_and_changes) {
+  reload("columns = [\"id\", \"note\"]\nrows = \"id <= $claims.top or $claims.role = 'admin'\"\n",
+         R"("tables":"changed")");
+  const std::string all = R"("sql":"select * from orders")";
+  const auto user = client("acme", all, R"({"top":6,"role":"user"})");
+  const auto admin = client("acme", all, R"({"top":0,"role":"admin"})");
+  const auto nobody = client("acme", all, R"({"role":"admin"})");
+  const auto nosy =
+      client("acme", R"("sql":"select id from orders where tenant = 'acme'")", R"({"top":6,"role":"user"})");
+  ASSERT_TRUE(user->wait_rows(3)) << user->frames();
+  ASSERT_TRUE(admin->wait_rows(10)) << admin->frames();
+  EXPECT_TRUE(nobody->wait_error("forbidden")) << nobody->frames();
+  EXPECT_TRUE(nobody->has("$claims.top is missing in the token")) << nobody->frames();
+  EXPECT_TRUE(nosy->wait_error("bad_query")) << nosy->frames();
+  sql.exec("insert into orders values (0, 'acme', 'mark-acme-0'), (100, 'acme', 'mark-acme-100')");
+  sql.exec("update orders set id = 200 where id = 2");
+  ASSERT_TRUE(user->wait([](const client::Replica& held) {
+    return held.rows().contains("[0]") && !held.rows().contains("[2]");
+  }));
+  ASSERT_TRUE(admin->wait_rows(12));
+  EXPECT_EQ(user->held().rows().at("[4]"), R"({"id":4,"note":"mark-acme-4"})");
+  EXPECT_FALSE(user->has("mark-acme-100"));
+  EXPECT_FALSE(user->has("tenant"));  // neither a value nor the column's name
+  EXPECT_FALSE(admin->has("\"tenant\""));
+  EXPECT_EQ(user->held().counts().contradictions + admin->held().counts().contradictions, 0u);
+}
+
+TEST_F(Tenants, c5_a_reload_takes_effect_for_what_is_subscribed) {
+  const auto acme = client("acme", std::string(kQuery), R"({"top":6})");
+  const auto globex = client("globex");
+  ASSERT_TRUE(acme->wait_rows(10)) << acme->frames();
+  ASSERT_TRUE(globex->wait_rows(10)) << globex->frames();
+  reload("rows = \"id <= $claims.top\"\n", R"("tables":"changed")");
+  ASSERT_TRUE(acme->wait_rows(3)) << acme->frames();
+  EXPECT_TRUE(acme->has(R"("reason":"policy")"));
+  EXPECT_TRUE(globex->wait_error("forbidden")) << globex->frames();
+  sql.exec(
+      "insert into orders values (50, 'acme', 'mark-acme-50'), (-2, 'acme', 'mark-acme-low'), "
+      "(51, 'globex', 'mark-globex-51')");
+  ASSERT_TRUE(acme->wait_rows(4));
+  EXPECT_FALSE(acme->has("mark-acme-50"));
+  // One that does not fit changes nothing.
+  reload("rows = \"id <=\"\n", "syntax error at end of input");
+  sql.exec("insert into orders values (52, 'acme', 'mark-acme-52'), (-4, 'acme', 'mark-acme-lower')");
+  ASSERT_TRUE(acme->wait_rows(5));
+  // A policy that the table does not fit: the table is gone, and the operator told.
+  reload("rows = \"nope = 1\"\n", "has no column");
+  EXPECT_TRUE(acme->wait_error("unknown_table")) << acme->frames();
+  sql.exec("insert into orders values (-6, 'acme', 'mark-acme-lowest')");
+  reload("idle_timeout_ms", "not reloaded");
+  configure("rows = \"id <= $claims.top\"\n");
+  const auto again = client("acme", std::string(kQuery), R"({"top":6})");
+  EXPECT_TRUE(again->wait_error("unknown_table")) << again->frames();
+  EXPECT_FALSE(acme->has("mark-acme-52"));
+  EXPECT_FALSE(acme->has("mark-acme-lowest"));
+  EXPECT_FALSE(globex->has("mark-globex-51"));
+}
+
+TEST_F(Tenants, c5_a_renewed_token_with_other_claims_narrows_what_is_subscribed) {
+  reload("rows = \"id <= $claims.top\"\n", R"("tables":"changed")");
+  const auto acme = client("acme", std::string(kQuery), R"({"top":1000})");
+  ASSERT_TRUE(acme->wait_rows(10)) << acme->frames();
+  acme->send(R"({"op":"auth","token":")" + token("acme", R"({"top":6})") + R"("})");
+  ASSERT_TRUE(acme->wait_rows(3)) << acme->frames();
+  sql.exec("insert into orders values (50, 'acme', 'mark-acme-50'), (-2, 'acme', 'mark-acme-low')");
+  ASSERT_TRUE(acme->wait_rows(4));
+  EXPECT_FALSE(acme->has("mark-acme-50"));
+  EXPECT_EQ(acme->held().counts().contradictions + acme->held().counts().disorders, 0u);
 }
 
 }  // namespace
