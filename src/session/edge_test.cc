@@ -180,6 +180,56 @@ TEST_P(WebSocketTest, TheIdleAreClosedWith1000) {
   EXPECT_EQ(listener->closed(), 1000);
 }
 
+TEST_P(WebSocketTest, AMessageThatNeverEndsIsClosedWith1000ThoughItsPeerAnswersPings) {
+  options.idle_timeout = 1s;
+  options.ping_interval = 50ms;
+  start();
+  RawPeer peer(place());
+  peer.upgrade();
+  peer.send(RawPeer::frame(1, R"({"op":)", false));
+  int answered = 0;
+  for (;;) {
+    const auto frame = peer.next();
+    ASSERT_TRUE(frame);
+    if (frame->opcode != 9) {
+      EXPECT_EQ(frame->close_code(), 1000);
+      break;
+    }
+    ++answered;
+    peer.send(RawPeer::frame(10, frame->payload) + RawPeer::frame(0, " ", false));
+  }
+  EXPECT_GT(answered, 1) << "it was idle";
+}
+
+TEST_P(WebSocketTest, WhatIsUnfinishedCountsInTheBudgetAndIsGivenBack) {
+  memory = std::make_shared<Budget>(4 << 20);
+  start();
+  const std::size_t before = memory->used();
+  {
+    RawPeer peer(place());
+    peer.upgrade();
+    peer.send(RawPeer::frame(1, std::string(900'000, ' ')).substr(0, 700'000));
+    while (memory->used() < before + 600'000) std::this_thread::yield();
+  }
+  while (memory->used() > before + 100'000) std::this_thread::yield();
+}
+
+TEST_P(WebSocketTest, WhoFindsNoRoomForAMessageIsClosedWith1013AndOthersAreNot) {
+  memory = std::make_shared<Budget>(200'000);
+  start();
+  auto other = connect();
+  ASSERT_TRUE(other->opened());
+  RawPeer peer(place());
+  peer.upgrade();
+  peer.send(RawPeer::frame(1, std::string(900'000, ' ')).substr(0, 700'000));
+  const auto close = peer.next();
+  ASSERT_TRUE(close);
+  EXPECT_EQ(close->close_code(), 1013);
+  EXPECT_LE(memory->used(), memory->bytes_max());
+  other->client().send_text(R"({"op":"ping"})");
+  other->expect("pong");
+}
+
 TEST_P(WebSocketTest, PingsKeepAPeerThatAnswersAlive) {
   options.idle_timeout = 2s;  // more than a busy machine may keep either side waiting
   options.ping_interval = 200ms;

@@ -37,6 +37,8 @@ class FrameReader {
   /// The next message; `wanting` where all bytes are used. After `violated` there is nothing more.
   [[nodiscard]] Next next(Message& message);
   [[nodiscard]] const Violation& violation() const { return violation_; }
+  /// Whether a message or a frame has begun and not ended, where `next` said `wanting`.
+  [[nodiscard]] bool unfinished() const { return fragmented_ || !kept_.empty(); }
   /// Of an incomplete message or frame.
   [[nodiscard]] std::size_t bytes_kept() const { return kept_.capacity() + message_.capacity(); }
 

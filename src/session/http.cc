@@ -1,6 +1,7 @@
 // The only unit of the server that includes Beast, whose HTTP it is: plain requests, and the opening of a
 // WebSocket, which goes on in websocket.cc.
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -33,6 +34,8 @@ using Request = http::request<http::string_body>;
 using Response = http::response<http::string_body>;
 
 constexpr std::uint32_t kHeaderBytesMax = 16 << 10;
+/// Of a plain request: nobody has shown a token yet, and what our routes take is short.
+constexpr std::size_t kBodyBytesMax = 64 << 10;
 constexpr std::uint16_t kAbnormal = 1006;
 
 class HttpConnection final : public Connection {
@@ -150,7 +153,7 @@ Awaitable<bool> HttpConnection::shake_hands() {
 Awaitable<bool> HttpConnection::serve_one(beast::flat_buffer& buffer) {
   http::request_parser<http::string_body> parser;
   parser.header_limit(kHeaderBytesMax);
-  parser.body_limit(shard_.context().options.payload_bytes_max);
+  parser.body_limit(std::min(shard_.context().options.payload_bytes_max, kBodyBytesMax));
   waiting_ = true;
   auto [failed, size] = co_await http::async_read(stream_, buffer, parser, as_values);
   waiting_ = false;

@@ -1,9 +1,12 @@
 #include "session/websocket.h"
 
+#include <algorithm>
 #include <chrono>
+#include <optional>
 #include <span>
 #include <utility>
 
+#include "base/budget.h"
 #include "base/encoding.h"
 #include "protocol/deflate.h"
 #include "protocol/errors.h"
@@ -46,6 +49,7 @@ class WebSocketConnection final : public Connection {
   enum class Got : std::uint8_t { some, all, end };
   Got receive();
   void take(std::span<char> bytes);
+  void keep_unfinished(bool whole);
   void on(const FrameReader::Message& message, std::string& pongs);
   void on_text(const FrameReader::Message& message);
   void violate(std::uint16_t code, std::string_view why);
@@ -60,6 +64,8 @@ class WebSocketConnection final : public Connection {
   FrameQueue queue_;
   FrameReader reader_;
   Conversation conversation_;
+  Charge unfinished_;  // of a message
+  std::optional<Steady> unfinished_since_;
   Steady heard_;
   Steady next_ping_;
   Steady deadline_;
@@ -85,6 +91,7 @@ WebSocketConnection::WebSocketConnection(Shard& shard, std::uint64_t number, Ses
       reader_(shard.context().options.payload_bytes_max, upgrade.deflate),
       conversation_(shard.context(), shard.context().probe, shard.hub(), shard.access(), session,
                     std::move(upgrade.caller)),
+      unfinished_(shard.context().parts.memory),
       heard_(shard.now()),
       next_ping_(heard_ + shard.context().options.ping_interval) {
   shard_.context().probe.opened();
@@ -141,12 +148,32 @@ void WebSocketConnection::take(std::span<char> bytes) {
   std::string pongs;
   FrameReader::Message message;
   reader_.take(bytes);
+  bool whole = false;
   auto next = reader_.next(message);
-  for (; next == FrameReader::Next::message && !deaf_; next = reader_.next(message)) on(message, pongs);
+  for (; next == FrameReader::Next::message && !deaf_; next = reader_.next(message)) {
+    whole |= message.kind == FrameReader::Kind::text || message.kind == FrameReader::Kind::binary;
+    on(message, pongs);
+  }
   queue_.push_pongs(std::move(pongs));
   if (next == FrameReader::Next::violated && !deaf_)
     violate(reader_.violation().code, reader_.violation().why);
+  keep_unfinished(whole);
   paused_ = queue_.pongs_unwritten();
+}
+
+/// What a peer has begun to say takes memory of its own, not of others' debts, and a time of its own: pings
+/// that are answered within a message don't prolong it.
+void WebSocketConnection::keep_unfinished(bool whole) {
+  const bool unfinished = reader_.unfinished();
+  const std::size_t kept = unfinished ? reader_.bytes_kept() : 0;
+  if (!unfinished) {
+    unfinished_since_.reset();
+  } else if (whole || !unfinished_since_) {
+    unfinished_since_ = shard_.now();
+  }
+  if (kept < unfinished_.bytes()) unfinished_.set(kept);
+  if (unfinished_.add(kept - unfinished_.bytes()) || deaf_) return;
+  violate(number_of(protocol::CloseCode::try_again), "no memory for the rest of the message");
 }
 
 void WebSocketConnection::on(const FrameReader::Message& message, std::string& pongs) {
@@ -245,7 +272,8 @@ void WebSocketConnection::sweep(Steady now) {
   if (queue_.close_code()) return sweep_goodbye(now);
   if (conversation_.token_is_over(context.parts.clock.wall()))
     return close(number_of(protocol::CloseCode::token));
-  if (now - heard_ >= context.options.idle_timeout) return close(number_of(protocol::CloseCode::normal));
+  const auto since = unfinished_since_ ? std::min(heard_, *unfinished_since_) : heard_;
+  if (now - since >= context.options.idle_timeout) return close(number_of(protocol::CloseCode::normal));
   if (now < next_ping_) return;
   next_ping_ = now + context.options.ping_interval;
   queue_.push_ping();
