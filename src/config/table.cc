@@ -365,6 +365,9 @@ Section connections() {
               "Clients that offer permessage-deflate get changes of 512 bytes or more compressed, once for "
               "all, and may compress what they send. It takes some 50 us of the feed's thread a KiB.",
               [](auto& s) -> auto& { return s.session.deflate; }),
+       toggle("no-io-uring", kGateway,
+              "A system call for each send to a client, also where the kernel would do many at once.",
+              [](auto& s) -> auto& { return s.session.no_io_uring; }),
        duration("idle-timeout-ms", kGateway, "A connection that is silent for so long, in ms, is closed.",
                 {1'000, kDay}, [](auto& s) -> auto& { return s.session.idle_timeout; }),
        duration("ping-interval-ms", kGateway, "Between our pings, in ms.", {100, kDay},

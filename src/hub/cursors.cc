@@ -36,9 +36,9 @@ void Hub::State::on(const feed::Relieve& event) {
 template <class Condition>
 void Hub::State::give_back(Condition condition) {
   std::erase_if(holding_, [&](SessionId id) {
-    const auto found = sessions_.find(id);
-    if (found == sessions_.end()) return true;
-    Session& session = *found->second;
+    const auto* found = sessions_.find(id);
+    if (found == nullptr) return true;
+    Session& session = **found;
     if (condition(session)) turn_to_places(session);
     session.holding = !session.outbox.empty();
     return !session.holding;
@@ -83,10 +83,10 @@ bool Hub::State::starves(Session& session, const feed::Spool& spool, std::size_t
 void Hub::State::go_on_with_starved() {
   one_more_ = true;
   for (SessionId id : std::exchange(starved_, {})) {
-    const auto found = sessions_.find(id);
-    if (found == sessions_.end()) continue;
-    found->second->starved = false;
-    proceed(*found->second);
+    const auto* found = sessions_.find(id);
+    if (found == nullptr) continue;
+    (*found)->starved = false;
+    proceed(**found);
   }
   one_more_ = false;
 }
@@ -95,15 +95,15 @@ void Hub::State::go_on_with_starved() {
 void Hub::State::cut_largest() {
   Session* largest = nullptr;
   std::size_t most = 0;
-  for (const auto& [id, session] : sessions_) {
+  sessions_.for_each([&](const std::unique_ptr<Session>& session) {
     std::size_t debt = session->outbox.bytes();
     for (const Subscription* subscription : session->unfinished) {
       if (subscription->spool) debt += subscription->spool->memory_bytes();
     }
-    if (session->debtor || debt <= most) continue;
+    if (session->debtor || debt <= most) return;
     most = debt;
     largest = session.get();
-  }
+  });
   if (largest != nullptr) cut(*largest);
 }
 

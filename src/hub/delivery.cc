@@ -310,12 +310,13 @@ void Hub::State::on(const feed::Stale& event) {
   stale_since_unix_ms_ = event.since_unix_ms;
   if (!event.since_unix_ms) return;
   const std::string message = protocol::status_stale_message(*event.since_unix_ms);
-  for (auto& [id, session] : sessions_) {
+  sessions_.for_each([&](const std::unique_ptr<Session>& session) {
     if (session->traits.v1) send(*session, message);
-  }
+  });
 }
 
 void Hub::State::flushed() {
+  if (outbox_bytes_untold_ != 0) probe_.outbox_bytes(std::exchange(outbox_bytes_untold_, 0));
   if (unwritten_.empty()) return;
   const Steady now = clock_.steady();
   const std::int64_t wall_us = unix_us(clock_.wall());
@@ -337,9 +338,9 @@ void Hub::State::tick() {
   while (!progress_due_.empty() && progress_due_.front().first <= now) {
     const SessionId id = progress_due_.front().second;
     progress_due_.pop_front();
-    const auto found = sessions_.find(id);
-    if (found == sessions_.end()) continue;
-    send_progress(*found->second);
+    const auto* found = sessions_.find(id);
+    if (found == nullptr) continue;
+    send_progress(**found);
     progress_due_.emplace_back(now + options_.progress_interval, id);
   }
 }

@@ -41,8 +41,8 @@ Hub::State::State(std::uint16_t shard, Options options, ToFeed to_feed, Clock& c
 
 SessionId Hub::State::open(SessionTraits traits) {
   owner_.check();
-  const SessionId id(++last_session_);
-  sessions_.emplace(id, std::make_unique<Session>(id, traits, memory_));
+  const SessionId id = ids_.take();
+  sessions_.put(id, std::make_unique<Session>(id, traits, memory_));
   if (traits.v1) progress_due_.emplace_back(clock_.steady() + options_.progress_interval, id);
   return id;
 }
@@ -51,14 +51,15 @@ void Hub::State::close(SessionId id) {
   owner_.check();
   Session& closing = session(id);
   while (!closing.by_name.empty()) forget(*closing.by_name.begin()->second.subscription, true);
-  probe_.outbox_bytes(-static_cast<std::int64_t>(closing.outbox_bytes_told));
+  outbox_bytes_untold_ -= static_cast<std::int64_t>(closing.outbox_bytes_told);
   sessions_.erase(id);
+  ids_.give_back(id);
 }
 
 Session& Hub::State::session(SessionId id) {
-  const auto found = sessions_.find(id);
-  assert(found != sessions_.end() && "a session is used after it was closed");
-  return *found->second;
+  const auto* found = sessions_.find(id);
+  assert(found != nullptr && "a session is used after it was closed");
+  return **found;
 }
 
 void Hub::State::mark_dirty(Session& session) {
@@ -72,8 +73,8 @@ void Hub::State::mark_dirty(Session& session) {
 void Hub::State::tell_outbox_bytes(Session& session) {
   const std::size_t bytes = session.outbox.bytes();
   session.copies.set(session.outbox.own_bytes());
-  probe_.outbox_bytes(static_cast<std::int64_t>(bytes) -
-                      static_cast<std::int64_t>(session.outbox_bytes_told));
+  outbox_bytes_untold_ +=
+      static_cast<std::int64_t>(bytes) - static_cast<std::int64_t>(session.outbox_bytes_told);
   session.outbox_bytes_told = bytes;
 }
 
@@ -81,11 +82,11 @@ std::vector<SessionId> Hub::State::take_dirty() {
   std::vector<SessionId> taken;
   taken.swap(dirty_);
   std::erase_if(taken, [this](SessionId id) {
-    const auto found = sessions_.find(id);
-    if (found == sessions_.end()) return true;
-    found->second->dirty = false;
-    tell_outbox_bytes(*found->second);
-    list_holding(*found->second);
+    const auto* found = sessions_.find(id);
+    if (found == nullptr) return true;
+    (*found)->dirty = false;
+    tell_outbox_bytes(**found);
+    list_holding(**found);
     return false;
   });
   return taken;
@@ -94,7 +95,7 @@ std::vector<SessionId> Hub::State::take_dirty() {
 std::vector<SessionId> Hub::State::take_debtors() {
   std::vector<SessionId> taken;
   taken.swap(debtors_);
-  std::erase_if(taken, [this](SessionId id) { return !sessions_.contains(id); });
+  std::erase_if(taken, [this](SessionId id) { return sessions_.find(id) == nullptr; });
   return taken;
 }
 

@@ -13,6 +13,7 @@
 #include "hub/hub.h"
 #include "hub/probe.h"
 #include "hub/session.h"
+#include "hub/session_table.h"
 
 namespace tidegate::hub {
 
@@ -119,9 +120,9 @@ class Hub::State {
   const std::shared_ptr<Budget> memory_;
   Probe probe_;
   OwnerThread owner_;
-  std::uint64_t last_session_ = 0;
   std::uint64_t last_subscription_ = 0;
-  std::unordered_map<SessionId, std::unique_ptr<Session>> sessions_;
+  SessionIds ids_;
+  SessionTable<std::unique_ptr<Session>> sessions_;
   std::unordered_map<SubscriptionId, std::unique_ptr<Subscription>> subscriptions_;
   std::unordered_map<ChannelId, std::vector<Subscription*>> channels_;
   std::deque<feed::Command> untold_;  // what the feed's full box refused
@@ -133,10 +134,11 @@ class Hub::State {
     std::optional<std::int64_t> commit_time_us;
   };
   std::vector<Unwritten> unwritten_;
-  std::uint64_t evicted_ = 0;       // the tail's batches up to here are gone
-  std::vector<SessionId> starved_;  // whose snapshots wait for memory
-  bool one_more_ = false;           // part may be copied all the same
-  std::vector<SessionId> holding_;  // with something in their outbox when they were last looked at
+  std::int64_t outbox_bytes_untold_ = 0;  // to the gauge, until the next flush
+  std::uint64_t evicted_ = 0;             // the tail's batches up to here are gone
+  std::vector<SessionId> starved_;        // whose snapshots wait for memory
+  bool one_more_ = false;                 // part may be copied all the same
+  std::vector<SessionId> holding_;        // with something in their outbox when they were last looked at
   /// The stream's place in each partition, and the live subscriptions whose filter waits for it.
   struct Stream {
     feed::Passed passed;

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "session/io.h"
+#include "transport/send_batch.h"
 
 namespace tidegate::session {
 
@@ -18,6 +19,10 @@ class Connection {
   virtual ~Connection() = default;
   /// Writes what the outbox holds, as far as the socket takes it.
   virtual void flush() = 0;
+  /// Or, together with others: has `batch` do it and is told by `sent` what became of it. False where only
+  /// `flush` will do.
+  [[nodiscard]] virtual bool join(transport::SendBatch&) { return false; }
+  virtual void sent(const Stream::Sent&) {}
   /// What `Shard::read_when_readable` and `read_soon` promised.
   virtual void readable() = 0;
   /// What `Shard::flush_when_writable` promised.

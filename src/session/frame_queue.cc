@@ -19,21 +19,39 @@ constexpr std::uint16_t kNoCode = 1005;
 }  // namespace
 
 FrameQueue::Flushed FrameQueue::flush() {
-  using State = Stream::Sent::State;
   while (has_unwritten()) {
     iovec pieces[kPieces];
     const std::size_t count = outbox_.gather(pieces, kPieces, end());
-    const auto sent = stream_.send(pieces, count);
-    if (sent.state == State::broken) return Flushed::failed;
-    if (sent.bytes > 0) probe_.sent(sent.bytes);
-    outbox_.consume(sent.bytes);
-    if (sent.state == State::full) {
-      probe_.blocked();
-      if (sent.bytes > 0) fault_point("gateway.half_written");
-      return Flushed::blocked;
-    }
+    if (const auto over = take(stream_.send(pieces, count))) return *over;
   }
   return Flushed::all;
+}
+
+bool FrameQueue::join(transport::SendBatch& batch) {
+  if (stream_.channel() != nullptr || outbox_.written() >= end()) return false;
+  // Where all places are taken there may be more pieces.
+  const auto pieces = batch.next_pieces();
+  const std::size_t count = outbox_.gather(pieces.data(), pieces.size(), end());
+  if (count == pieces.size()) return false;
+  batch.add(stream_, count);
+  return true;
+}
+
+FrameQueue::Flushed FrameQueue::sent(const Stream::Sent& sent) {
+  const auto over = take(sent);
+  return over ? *over : flush();
+}
+
+/// Nothing where it goes on.
+std::optional<FrameQueue::Flushed> FrameQueue::take(const Stream::Sent& sent) {
+  using State = Stream::Sent::State;
+  if (sent.state == State::broken) return Flushed::failed;
+  sends_.sent(sent.bytes);
+  outbox_.consume(sent.bytes);
+  if (sent.state == State::open) return {};
+  sends_.blocked();
+  if (sent.bytes > 0) fault_point("gateway.half_written");
+  return Flushed::blocked;
 }
 
 void FrameQueue::push(std::string frames) {

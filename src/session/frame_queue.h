@@ -7,7 +7,8 @@
 
 #include "hub/outbox.h"
 #include "session/io.h"
-#include "session/probe.h"
+#include "session/sends.h"
+#include "transport/send_batch.h"
 
 namespace tidegate::session {
 
@@ -28,13 +29,18 @@ class FrameQueue {
     failed,   ///< the socket is gone
   };
 
-  FrameQueue(Stream stream, hub::Outbox& outbox, Probe& probe)
-      : stream_(std::move(stream)), outbox_(outbox), probe_(probe) {}
+  FrameQueue(Stream stream, hub::Outbox& outbox, Sends& sends)
+      : stream_(std::move(stream)), outbox_(outbox), sends_(sends) {}
   FrameQueue(const FrameQueue&) = delete;
   FrameQueue& operator=(const FrameQueue&) = delete;
 
   Stream& stream() { return stream_; }
   [[nodiscard]] Flushed flush();
+  /// Or, together with others: has `batch` send what is queued. False, and nothing done, where that is for
+  /// `flush`: with TLS, or where there is too little or too much of it.
+  [[nodiscard]] bool join(transport::SendBatch& batch);
+  /// What became of it; goes on by itself where that was not all.
+  [[nodiscard]] Flushed sent(const Stream::Sent& sent);
 
   /// Queues whole frames, or the answer to the opening; nothing behind a Close.
   void push(std::string frames);
@@ -58,10 +64,11 @@ class FrameQueue {
  private:
   /// What may be sent, as a running total.
   [[nodiscard]] std::uint64_t end() const { return close_code_ ? close_mark_ : outbox_.pushed(); }
+  [[nodiscard]] std::optional<Flushed> take(const Stream::Sent& sent);
 
   Stream stream_;
   hub::Outbox& outbox_;
-  Probe& probe_;
+  Sends& sends_;
   std::uint64_t ping_mark_ = 0;
   std::uint64_t pong_mark_ = 0;
   std::uint64_t close_mark_ = 0;

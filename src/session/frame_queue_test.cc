@@ -16,7 +16,7 @@ class FrameQueueTest : public ::testing::Test {
     Socket socket(io.get_executor());
     socket.assign(net::ip::tcp::v4(), ends[0]);
     other = ends[1];
-    queue.emplace(Stream(std::move(socket)), outbox, probe);
+    queue.emplace(Stream(std::move(socket)), outbox, sends);
   }
   ~FrameQueueTest() override { ::close(other); }
 
@@ -30,8 +30,7 @@ class FrameQueueTest : public ::testing::Test {
   }
 
   net::io_context io{1};
-  metrics::Registry metrics;
-  Probe probe{metrics};
+  Sends sends;
   hub::Outbox outbox;
   std::optional<FrameQueue> queue;
   int other = -1;
@@ -103,6 +102,44 @@ TEST_F(FrameQueueTest, AClosedStreamIsAFailure) {
   queue->stream().close();
   outbox.push("x");
   EXPECT_EQ(queue->flush(), FrameQueue::Flushed::failed);
+}
+
+/// The same with io_uring: what is queued up to the Close, and on by itself where that was not all.
+TEST_F(FrameQueueTest, JoinedWithOthersItSendsTheSame) {
+  const auto batch = transport::SendBatch::open();
+  if (!batch) GTEST_SKIP() << "this kernel, or what guards it, allows no io_uring";
+  EXPECT_FALSE(queue->join(*batch)) << "there is nothing";
+  outbox.push("before");
+  queue->push_close(1000);
+  outbox.push("after");
+  ASSERT_TRUE(queue->join(*batch));
+  EXPECT_EQ(queue->sent(batch->send()[0]), FrameQueue::Flushed::all);
+  EXPECT_EQ(read_other(), std::string("before\x88\x02\x03\xe8", 10));
+  EXPECT_TRUE(queue->close_written());
+  EXPECT_FALSE(queue->join(*batch)) << "nothing behind the Close";
+}
+
+TEST_F(FrameQueueTest, ManyPiecesAreForFlushAlone) {
+  const auto batch = transport::SendBatch::open();
+  if (!batch) GTEST_SKIP() << "this kernel, or what guards it, allows no io_uring";
+  for (std::size_t i = 0; i < transport::SendBatch::kPieces; ++i) outbox.push("piece");
+  EXPECT_FALSE(queue->join(*batch));
+  EXPECT_TRUE(batch->empty());
+  EXPECT_EQ(queue->flush(), FrameQueue::Flushed::all);
+}
+
+TEST_F(FrameQueueTest, WhatAFullSocketDoesNotTakeOfABatchStays) {
+  const auto batch = transport::SendBatch::open();
+  if (!batch) GTEST_SKIP() << "this kernel, or what guards it, allows no io_uring";
+  const std::string large(4 << 20, 'x');
+  outbox.push(large);
+  ASSERT_TRUE(queue->join(*batch));
+  EXPECT_EQ(queue->sent(batch->send()[0]), FrameQueue::Flushed::blocked);
+  std::string got = read_other();
+  EXPECT_LT(got.size(), large.size());
+  while (queue->flush() == FrameQueue::Flushed::blocked) got += read_other();
+  got += read_other();
+  EXPECT_EQ(got, large);
 }
 
 }  // namespace

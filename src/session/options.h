@@ -23,6 +23,8 @@ struct Options {
   std::string token_parameter;
   /// permessage-deflate, for clients that offer it.
   bool deflate = false;
+  /// A system call for each send, also where the kernel would do many at once.
+  bool no_io_uring = false;
   /// How long a drain may take.
   std::chrono::milliseconds drain{5'000};
   /// The seed's rules: no catalogue, nothing verified.

@@ -18,8 +18,12 @@ Probe::Probe(metrics::Registry& registry)
       accepted_(registry.counter("tidegate_connections_accepted_total", "Sockets accepted")),
       open_(registry.gauge("tidegate_connections", "Open WebSocket connections")),
       requests_(registry.counter("tidegate_http_requests_total", "Plain HTTP requests answered")),
-      sends_(registry.counter("tidegate_sends_total", "System calls that wrote to WebSocket connections")),
+      sends_(registry.counter("tidegate_sends_total", "Sends to WebSocket connections")),
       bytes_(registry.counter("tidegate_sent_bytes_total", "Bytes written to WebSocket connections")),
+      batches_(registry.counter("tidegate_send_batches_total",
+                                "System calls that did many sends together (io_uring)")),
+      batched_(registry.counter("tidegate_sends_batched_total",
+                                "Sends among them; each other one is a system call of its own")),
       blocked_(registry.counter("tidegate_sends_blocked_total", "Writes that found the socket full")) {
   for (int i = 0; i < kRejections; ++i) {
     rejected_[i] = &registry.counter("tidegate_connections_rejected_total", "Clients turned away",

@@ -26,11 +26,15 @@ class Probe {
   void rejected(Rejection why) { rejected_[static_cast<std::size_t>(why)]->add(); }
   void received(Operation operation) { received_[static_cast<std::size_t>(operation)]->add(); }
   void request() { requests_.add(); }
-  void sent(std::size_t bytes) {
-    sends_.add();
+  void sent(std::size_t sends, std::size_t bytes) {
+    sends_.add(sends);
     bytes_.add(bytes);
   }
-  void blocked() { blocked_.add(); }
+  void batched(std::size_t sends) {
+    batches_.add();
+    batched_.add(sends);
+  }
+  void blocked(std::size_t count) { blocked_.add(count); }
   /// A connection ended with this code; 1006 where no Close was exchanged.
   void closed(std::uint16_t code);
 
@@ -41,6 +45,8 @@ class Probe {
   metrics::Counter& requests_;
   metrics::Counter& sends_;
   metrics::Counter& bytes_;
+  metrics::Counter& batches_;
+  metrics::Counter& batched_;
   metrics::Counter& blocked_;
   std::array<metrics::Counter*, kRejections> rejected_{};
   std::array<metrics::Counter*, kOperations> received_{};

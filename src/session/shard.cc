@@ -48,7 +48,8 @@ Shard::Shard(std::uint16_t index, Context& context, hub::Options hub)
       accept_timer_(io_),
       hub_(index, hub, context.parts.to_feed, context.parts.clock, context.parts.metrics,
            context.parts.memory),
-      read_buffer_(kReadBytes) {}
+      read_buffer_(kReadBytes),
+      batch_(context.options.no_io_uring ? nullptr : transport::SendBatch::open()) {}
 
 Shard::~Shard() = default;
 
@@ -205,7 +206,7 @@ void Shard::finished(std::uint64_t number) {
 
 void Shard::adopt(std::uint64_t number, std::unique_ptr<Connection> connection, SessionId session) {
   context_.sockets.fetch_add(1);
-  sessions_.emplace(session, connection.get());
+  sessions_.put(session, connection.get());
   connections_.emplace(number, std::move(connection));
 }
 
@@ -260,17 +261,39 @@ void Shard::turn() {
   for (int round = 0; round < kRounds; ++round) {
     const auto dirty = hub_.take_dirty();
     if (dirty.empty()) break;
-    for (const SessionId session : dirty) {
-      if (const auto found = sessions_.find(session); found != sessions_.end()) found->second->flush();
-    }
+    flush(dirty);
     if (round + 1 == kRounds) turn_soon();
   }
   hub_.flushed();
+  sends_.tell(context_.probe);
   for (const SessionId session : hub_.take_debtors()) {
-    if (const auto found = sessions_.find(session); found != sessions_.end()) {
-      found->second->cut(static_cast<std::uint16_t>(protocol::CloseCode::try_again));
+    if (Connection** const connection = sessions_.find(session)) {
+      (*connection)->cut(static_cast<std::uint16_t>(protocol::CloseCode::try_again));
     }
   }
+}
+
+/// What arrived together leaves together, where it can in one system call. (No connection goes meanwhile:
+/// their ends are posted.)
+void Shard::flush(const std::vector<SessionId>& dirty) {
+  for (const SessionId session : dirty) {
+    Connection** const connection = sessions_.find(session);
+    if (connection == nullptr) continue;
+    if (batch_ && (*connection)->join(*batch_)) {
+      batched_.push_back(*connection);
+      if (batch_->full()) send_batch();
+    } else {
+      (*connection)->flush();
+    }
+  }
+  if (!batched_.empty()) send_batch();
+}
+
+void Shard::send_batch() {
+  if (batched_.size() > 1) context_.probe.batched(batched_.size());
+  const auto sent = batch_->send();
+  for (std::size_t i = 0; i < sent.size(); ++i) batched_[i]->sent(sent[i]);
+  batched_.clear();
 }
 
 void Shard::sweep() {

@@ -17,10 +17,13 @@
 #include "base/result.h"
 #include "feed/events.h"
 #include "hub/hub.h"
+#include "hub/session_table.h"
 #include "policy/access.h"
 #include "session/connection.h"
 #include "session/context.h"
 #include "session/io.h"
+#include "session/sends.h"
+#include "transport/send_batch.h"
 
 namespace tidegate::session {
 
@@ -62,6 +65,7 @@ class Shard {
   [[nodiscard]] std::uint64_t next_number() { return ++numbers_; }
   void adopt(std::uint64_t number, std::unique_ptr<Connection> connection, SessionId session);
   void forget(SessionId session) { sessions_.erase(session); }
+  [[nodiscard]] Sends& sends() { return sends_; }
   /// Calls `readable` on that connection when there is something to read from `socket`, or soon, if it still
   /// is.
   void read_when_readable(Socket& socket, std::uint64_t number);
@@ -81,6 +85,8 @@ class Shard {
   [[nodiscard]] Stream stream_over(Socket socket) const;
   void take_events();
   void turn();
+  void flush(const std::vector<SessionId>& dirty);
+  void send_batch();
   void sweep();
   void tick();
   void begin_drain();
@@ -95,10 +101,13 @@ class Shard {
   net::steady_timer accept_timer_;
   hub::Hub hub_;
   std::shared_ptr<const policy::Access> access_;  // null until the tables are known
-  std::unordered_map<SessionId, Connection*> sessions_;
+  hub::SessionTable<Connection*> sessions_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> connections_;  // they forget their sessions
   std::uint64_t numbers_ = 0;
   std::vector<char> read_buffer_;
+  std::unique_ptr<transport::SendBatch> batch_;  // null: every send is a call of its own
+  std::vector<Connection*> batched_;             // whose sends are in it
+  Sends sends_;
   bool turn_posted_ = false;
   bool draining_ = false;
 

@@ -38,6 +38,8 @@ class WebSocketConnection final : public Connection {
   ~WebSocketConnection() override;
   void start(std::string answer, std::string ahead);
   void flush() override;
+  bool join(transport::SendBatch& batch) override;
+  void sent(const Stream::Sent& sent) override;
   void readable() override;
   void writable() override;
   void close(std::uint16_t code) override;
@@ -55,6 +57,7 @@ class WebSocketConnection final : public Connection {
   void violate(std::uint16_t code, std::string_view why);
   void on_close(std::string_view payload);
   void read_on(Got got);
+  void on_flushed(FrameQueue::Flushed flushed);
   void sweep_goodbye(Steady now);
 
   Shard& shard_;
@@ -87,7 +90,7 @@ WebSocketConnection::WebSocketConnection(Shard& shard, std::uint64_t number, Ses
       number_(number),
       session_(session),
       seat_(std::move(upgrade.seat)),
-      queue_(std::move(upgrade.stream), shard.hub().outbox(session), shard.context().probe),
+      queue_(std::move(upgrade.stream), shard.hub().outbox(session), shard.sends()),
       reader_(shard.context().options.payload_bytes_max, upgrade.deflate),
       conversation_(shard.context(), shard.context().probe, shard.hub(), shard.access(), session,
                     std::move(upgrade.caller)),
@@ -225,8 +228,18 @@ void WebSocketConnection::on_close(std::string_view payload) {
 }
 
 void WebSocketConnection::flush() {
-  if (waiting_ || cut_) return;
-  const auto flushed = queue_.flush();
+  if (!waiting_ && !cut_) on_flushed(queue_.flush());
+}
+
+bool WebSocketConnection::join(transport::SendBatch& batch) {
+  return !waiting_ && !cut_ && queue_.join(batch);
+}
+
+void WebSocketConnection::sent(const Stream::Sent& sent) {
+  if (!cut_) on_flushed(queue_.sent(sent));
+}
+
+void WebSocketConnection::on_flushed(FrameQueue::Flushed flushed) {
   if (flushed == FrameQueue::Flushed::failed) return cut(kAbnormal);
   if (flushed == FrameQueue::Flushed::blocked) {
     waiting_ = true;

@@ -4,6 +4,8 @@
 
 #include <cerrno>
 
+#include "transport/plain.h"
+
 namespace tidegate::transport {
 namespace {
 
@@ -11,27 +13,6 @@ ErrorStatus error_of(Channel::Step step) {
   if (step == Channel::Step::done) return {};
   if (step == Channel::Step::ended) return net::error::eof;
   return net::error::connection_reset;
-}
-
-Stream::Sent send_plainly(int socket, const iovec* pieces, std::size_t count) {
-  constexpr int kFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
-  msghdr message{};
-  message.msg_iov = const_cast<iovec*>(pieces);
-  message.msg_iovlen = count;
-  std::size_t wanted = 0;
-  for (std::size_t i = 0; i < count; ++i) wanted += pieces[i].iov_len;
-  ssize_t sent = 0;
-  do {
-    // One piece, which is what comes alone, is cheaper without a header for the kernel to read.
-    sent = count == 1 ? ::send(socket, pieces->iov_base, pieces->iov_len, kFlags)
-                      : ::sendmsg(socket, &message, kFlags);
-  } while (sent < 0 && errno == EINTR);
-  if (sent < 0) {
-    const bool full = errno == EAGAIN || errno == EWOULDBLOCK;
-    return {0, full ? Stream::Sent::State::full : Stream::Sent::State::broken};
-  }
-  const auto size = static_cast<std::size_t>(sent);
-  return {size, size < wanted ? Stream::Sent::State::full : Stream::Sent::State::open};
 }
 
 Stream::Received receive_plainly(int socket, char* into, std::size_t size) {
@@ -47,6 +28,31 @@ Stream::Received receive_plainly(int socket, char* into, std::size_t size) {
 }
 
 }  // namespace
+
+Stream::Sent send_plainly(int socket, const iovec* pieces, std::size_t count) {
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(pieces);
+  message.msg_iovlen = count;
+  ssize_t sent = 0;
+  do {
+    // One piece, which is what comes alone, is cheaper without a header for the kernel to read.
+    sent = count == 1 ? ::send(socket, pieces->iov_base, pieces->iov_len, kSendFlags)
+                      : ::sendmsg(socket, &message, kSendFlags);
+  } while (sent < 0 && errno == EINTR);
+  return sent_plainly(pieces, count, sent < 0 ? -errno : sent);
+}
+
+Stream::Sent sent_plainly(const iovec* pieces, std::size_t count, std::ptrdiff_t outcome) {
+  using State = Stream::Sent::State;
+  if (outcome < 0) {
+    const bool full = outcome == -EAGAIN || outcome == -EWOULDBLOCK || outcome == -EINTR;
+    return {0, full ? State::full : State::broken};
+  }
+  std::size_t wanted = 0;
+  for (std::size_t i = 0; i < count; ++i) wanted += pieces[i].iov_len;
+  const auto bytes = static_cast<std::size_t>(outcome);
+  return {bytes, bytes < wanted ? State::full : State::open};
+}
 
 Stream::Stream(Socket socket, std::unique_ptr<Channel> channel) : socket_(std::move(socket)) {
   if (channel) secure_ = std::make_unique<Secure>(std::move(channel));
