@@ -75,7 +75,7 @@ class Writer {
 };
 
 std::string metrics_of(const rig::Tidegate& program) {
-  return rig::http(program.port(), "GET", "/metrics").body;
+  return program.metrics();
 }
 
 /// The value behind `name{labels}` in /metrics; 0 where there is none.

@@ -43,6 +43,8 @@ class Contender {
   [[nodiscard]] virtual bool feeds_itself() const { return false; }
   /// Its system calls that wrote to clients; 0: it does not say.
   [[nodiscard]] virtual double sends() const { return 0; }
+  /// Its /metrics; empty: it has none.
+  [[nodiscard]] virtual std::string metrics() const { return {}; }
 };
 
 /// Ends the program where it does not start.

@@ -114,7 +114,7 @@ void floor_select(const std::string& name, const std::string& url, int count) {
 
 /// A histogram's buckets as /metrics has them.
 std::map<double, double> buckets(rig::Tidegate& program, const std::string& name) {
-  const std::string text = rig::http(program.port(), "GET", "/metrics").body;
+  const std::string text = program.metrics();
   const std::string head = name + "_bucket{le=\"";
   std::map<double, double> found;
   for (std::size_t at = text.find(head); at != std::string::npos; at = text.find(head, at + 1)) {

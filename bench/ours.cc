@@ -41,11 +41,7 @@ class Ours final : public Contender {
     gateway_ = std::make_unique<rig::Tidegate>(
         words, std::vector<std::string>{"KAFKA_BROKERS=" + broker.brokers(), "KAFKA_TOPICS=" + topic_,
                                         "KAFKA_GROUP=g"});
-    if (!load.tls) {
-      gateway_->wait_ready();
-    } else if (!gateway_->process().wait_for_output(R"("message":"ready")")) {
-      end("not ready: " + gateway_->output());
-    }
+    gateway_->wait_ready();
   }
   [[nodiscard]] SwarmSettings clients() const override {
     SwarmSettings settings{.port = gateway_->port(), .sessions = load_.sessions, .subprotocol = "json"};
@@ -68,6 +64,7 @@ class Ours final : public Contender {
                        load_.deflate ? rows(size, number_) : stamped(size),
                        {{"lsn", eight_bytes(number_)}}});
   }
+  [[nodiscard]] std::string metrics() const override { return gateway_->metrics(); }
   [[nodiscard]] double sends() const override {
     return load_.tls ? 0 : gateway_->metric("tidegate_sends_total");  // the rig speaks no TLS
   }

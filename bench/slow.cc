@@ -32,8 +32,7 @@ struct Result {
   double held = 0;          // records a stalled client lacked when it read again
 };
 
-double metric(int port, const std::string& name) {
-  const std::string text = rig::http(port, "GET", "/metrics").body;
+double metric(const std::string& text, const std::string& name) {
   const std::size_t at = text.find("\n" + name + " ");
   return at == std::string::npos ? 0 : std::stod(text.substr(at + name.size() + 2));
 }
@@ -68,7 +67,7 @@ Result round(rig::KafkaBroker& broker, const Settings& settings, bool stalling) 
   Result result{.p50 = ages.milliseconds(0.5), .p99 = ages.milliseconds(0.99)};
   const auto stalled = static_cast<double>(std::max(1, clients.stalling));
   result.held = static_cast<double>(fed) - static_cast<double>(swarm.frames_of_stalling()) / stalled;
-  result.lagged = metric(clients.port, "tidegate_lagging_total");
+  result.lagged = metric(ours->metrics(), "tidegate_lagging_total");
   const auto begin = Clock::now();
   if (stalling) swarm.go_on();
   if (!swarm.wait_for(all(), 120)) end(fmt::format("{} of {} records came", swarm.frames(), all()));

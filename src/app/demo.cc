@@ -112,11 +112,12 @@ Status demo(Process process) {
   auto shop = sqlite::DemoShop::open(path);
   if (!shop) return shop.error();
   const Life life(**shop, process);
-  return run_gateway(process, routes(**shop, path), [&](std::uint16_t port) {
+  return run_gateway(process, routes(**shop, path), [&](std::uint16_t port, std::uint16_t admin_port) {
     fmt::print(
         "\n  Tidegate's demo: {}://127.0.0.1:{}\n  Open it twice. It ends with Ctrl-C; its data stays in "
-        "{}.\n\n",
-        process.settings.tls.certificate.empty() ? "http" : "https", port, path);
+        "{}.\n  Its metrics: http://{}/metrics\n\n",
+        process.settings.tls.certificate.empty() ? "http" : "https", port, path,
+        place(process.settings.admin.address, admin_port));
     std::fflush(stdout);
   });
 }

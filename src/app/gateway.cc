@@ -4,51 +4,79 @@
 
 #include <algorithm>
 #include <chrono>
+#include <future>
 #include <mutex>
 #include <utility>
+
+#include "config/values.h"
 
 namespace tidegate::app {
 namespace {
 
 constexpr std::chrono::seconds kRetry{1};
+constexpr std::chrono::seconds kAnswer{5};  // of the feed, to an operator
 
 }  // namespace
 
-Routes status_routes(Process process, std::function<Status()> ready) {
-  Routes routes;
-  routes["/healthz"] = [](const session::HttpRequest&) {
-    return session::HttpAnswer{200, "text/plain", "ok\n"};
-  };
-  routes["/readyz"] = [ready = std::move(ready)](const session::HttpRequest&) {
-    const Status status = ready();
-    if (status) return session::HttpAnswer{200, "text/plain", "ready\n"};
-    return session::HttpAnswer{503, "text/plain", "not ready: " + status.error().message + "\n"};
-  };
-  routes["/metrics"] = [process](const session::HttpRequest&) {
-    return session::HttpAnswer{200, "text/plain; version=0.0.4", process.metrics.text()};
-  };
-  return routes;
+std::string place(const std::string& address, std::uint16_t port) {
+  const bool brackets = address.find(':') != std::string::npos;
+  return fmt::format("{}:{}", brackets ? "[" + address + "]" : address, port);
 }
 
-Gateway::Gateway(Process process, Routes extra_routes, std::shared_ptr<auth::KeyRing> keys,
-                 std::shared_ptr<transport::Credentials> credentials)
+Gateway::Gateway(Process process, Routes extra_routes, Lasting lasting)
     : process_(process),
-      keys_(std::move(keys)),
-      credentials_(std::move(credentials)),
+      lasting_(std::move(lasting)),
       memory_(std::make_shared<Budget>(process.settings.memory_budget)),
       policies_(std::make_shared<const policy::Options>(process.settings.policy)) {
-  Routes routes = status_routes(process, [this] { return ready(); });
+  Routes routes = admin::public_routes([this] { return ready(); });
   routes.merge(extra_routes);
-  session::Parts parts{
-      process.clock,     process.metrics, [this](feed::Command command) { return post(std::move(command)); },
-      std::move(routes), memory_,         keys_,
-      credentials_};
+  session::Parts parts{process.clock,
+                       process.metrics,
+                       [this](feed::Command command) { return post(std::move(command)); },
+                       std::move(routes),
+                       memory_,
+                       lasting_.keys,
+                       lasting_.credentials,
+                       lasting_.revocations ? lasting_.revocations->revocations() : nullptr};
   const config::Settings& settings = process.settings;
   edge_ = std::make_unique<session::Edge>(std::move(parts), settings.session, settings.hub, settings.auth);
+  if (lasting_.revocations) {
+    lasting_.revocations->revocations()->on_added([this](const auto& one) { edge_->revoke(one); });
+  }
+  admin_ = std::make_unique<admin::Surface>(
+      settings.admin, admin_calls(), process.clock,
+      config::is_loopback(settings.admin.address) ? nullptr : lasting_.credentials);
 }
 
 Gateway::~Gateway() {
   stop();
+  if (lasting_.revocations) lasting_.revocations->revocations()->on_added({});
+}
+
+admin::Calls Gateway::admin_calls() {
+  admin::Calls calls;
+  calls.ready = [this] { return ready(); };
+  calls.metrics = [this] { return process_.metrics.text(); };
+  calls.connections = [this](const auto& which, std::size_t max) { return edge_->connections(which, max); };
+  calls.disconnect = [this](const auto& which) { return edge_->disconnect(which); };
+  calls.query = [this](const QueryHash& query) { return inspect(query); };
+  if (lasting_.revocations)
+    calls.revoke = [this](auth::Revocation one) { return lasting_.revocations->revoke(std::move(one)); };
+  calls.reload = [this] { return reload(); };
+  return calls;
+}
+
+Result<feed::ChannelView> Gateway::inspect(const QueryHash& query) {
+  using Answer = std::optional<feed::ChannelView>;
+  const auto answer = std::make_shared<std::promise<Answer>>();
+  auto given = answer->get_future();
+  if (!post(feed::InspectCommand{query, [answer](Answer view) { answer->set_value(std::move(view)); }}))
+    return Error{Fault::unavailable, "the gateway is not ready, or busy: try again"};
+  if (given.wait_for(kAnswer) != std::future_status::ready)
+    return Error{Fault::unavailable, "the feed did not answer in time: try again"};
+  auto view = given.get();
+  if (!view) return Error{Fault::not_found, "no client of this gateway has that query"};
+  return std::move(*view);
 }
 
 bool Gateway::post(feed::Command command) {
@@ -57,8 +85,11 @@ bool Gateway::post(feed::Command command) {
 }
 
 Status Gateway::ready() const {
-  if (keys_) {
-    if (Status keys = keys_->ready(); !keys) return keys;
+  if (lasting_.keys) {
+    if (Status keys = lasting_.keys->ready(); !keys) return keys;
+  }
+  if (lasting_.revocations) {
+    if (Status read = lasting_.revocations->revocations()->ready(); !read) return read;
   }
   const std::shared_lock lock(mutex_);
   return backend_ ? backend_->ready() : Status(Error{Fault::unavailable, waiting_});
@@ -66,11 +97,11 @@ Status Gateway::ready() const {
 
 Status Gateway::listen() {
   if (Status started = edge_->start(); !started) return started;
-  const std::string& host = process_.settings.session.address;
-  const bool brackets = host.find(':') != std::string::npos;
+  if (Status started = admin_->start(); !started) return started;
   const bool tls = !process_.settings.tls.certificate.empty();
-  process_.logger.info(fmt::format("listening on {}:{}{}", brackets ? "[" + host + "]" : host, edge_->port(),
-                                   tls ? ", with TLS" : ""));
+  process_.logger.info(fmt::format(
+      "listening on {}{}", place(process_.settings.session.address, edge_->port()), tls ? ", with TLS" : ""));
+  process_.logger.info("operators at " + place(process_.settings.admin.address, admin_->port()));
   return {};
 }
 
@@ -103,7 +134,7 @@ void Gateway::give_access() {
 }
 
 Status Gateway::reload() {
-  if (credentials_) credentials_->reload();
+  if (lasting_.credentials) lasting_.credentials->reload();
   Status read = process_.settings.config_file.empty() ? Status() : read_policies();
   if (!read) process_.logger.error("configuration not reloaded", {{"reason", read.error().message}});
   return read;
@@ -160,6 +191,7 @@ void Gateway::stop() {
     backend = std::move(backend_);
   }
   if (backend) backend->stop();
+  admin_->stop();
 }
 
 }  // namespace tidegate::app

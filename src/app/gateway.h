@@ -9,25 +9,32 @@
 #include <string>
 #include <vector>
 
+#include "admin/admin.h"
 #include "app/backend.h"
+#include "app/revocation.h"
 #include "auth/key_ring.h"
 #include "session/edge.h"
 #include "transport/credentials.h"
 
 namespace tidegate::app {
 
+/// `address:port`, with brackets where they belong.
+std::string place(const std::string& address, std::uint16_t port);
+
 using Routes = std::map<std::string, session::HttpHandler>;
 
-/// `/healthz`, `/readyz` and `/metrics`. `ready` is called for each request.
-Routes status_routes(Process process, std::function<Status()> ready);
+/// What a gateway has for all its starts.
+struct Lasting {
+  std::shared_ptr<auth::KeyRing> keys;                  ///< null where nobody is verified
+  std::shared_ptr<RevocationStore> revocations;         ///< likewise
+  std::shared_ptr<transport::Credentials> credentials;  ///< null where no TLS is spoken
+};
 
 /// A gateway from its listening socket to its backend. It listens first, so that /healthz and /readyz answer
 /// while the backend waits for its database or its log; a subscribe is answered `unavailable` until then.
 class Gateway {
  public:
-  /// `keys`: null where nobody is verified; `credentials`: null where no TLS is spoken.
-  Gateway(Process process, Routes extra_routes, std::shared_ptr<auth::KeyRing> keys,
-          std::shared_ptr<transport::Credentials> credentials);
+  Gateway(Process process, Routes extra_routes, Lasting lasting);
   ~Gateway();
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;
@@ -46,6 +53,7 @@ class Gateway {
   /// The tables' policies as of now.
   [[nodiscard]] policy::Options policies() const;
   [[nodiscard]] std::uint16_t port() const { return edge_->port(); }
+  [[nodiscard]] std::uint16_t admin_port() const { return admin_->port(); }
   /// Drains and closes every connection with 1012, then stops the backend.
   void stop();
 
@@ -56,15 +64,17 @@ class Gateway {
   void waits_for(const std::string& reason);
   [[nodiscard]] bool post(feed::Command command);
   [[nodiscard]] Status ready() const;
+  [[nodiscard]] admin::Calls admin_calls();
+  [[nodiscard]] Result<feed::ChannelView> inspect(const QueryHash& query);
 
   Process process_;
-  const std::shared_ptr<auth::KeyRing> keys_;
-  const std::shared_ptr<transport::Credentials> credentials_;
+  const Lasting lasting_;
   const std::shared_ptr<Budget> memory_;  // of this start's: what an earlier one left dies with its own
   mutable std::shared_mutex mutex_;
   std::shared_ptr<Backend> backend_;  // guarded by mutex_
   std::string waiting_ = "starting";  // for what, while there is no backend; guarded by mutex_
   std::unique_ptr<session::Edge> edge_;
+  std::unique_ptr<admin::Surface> admin_;
 
   mutable std::mutex access_mutex_;  // guards the rest: one thread at a time gives shards an Access
   std::shared_ptr<const query::Catalogue> catalogue_;  // null until it is known
@@ -73,8 +83,8 @@ class Gateway {
 };
 
 /// A gateway until a signal ends it. Where its backend fails in a way that a new start may cure, it starts
-/// anew on the same port. `on_listening` is told the port, each time.
+/// anew on the same ports. `on_listening` is told the clients' and the operators', each time.
 Status run_gateway(Process process, const Routes& routes,
-                   const std::function<void(std::uint16_t)>& on_listening);
+                   const std::function<void(std::uint16_t, std::uint16_t)>& on_listening);
 
 }  // namespace tidegate::app

@@ -63,13 +63,12 @@ Status match(Process process) {
                                   [&] { return slot_known_at(**registry, settings.postgres.slot); });
   Matching matching(process, *source, **log, **registry);
 
-  session::Parts parts{process.clock, process.metrics, [](const feed::Command&) { return false; },
-                       status_routes(process, [&] { return matching.ready(); })};
-  session::Options listening = settings.session;
-  listening.shards = 1;
-  session::Edge edge(std::move(parts), listening, settings.hub, settings.auth);
-  if (Status started = edge.start(); !started) return started;
-  process.logger.info("listening on " + listening.address + ":" + std::to_string(edge.port()));
+  admin::Calls calls;
+  calls.ready = [&] { return matching.ready(); };
+  calls.metrics = [&] { return process.metrics.text(); };
+  admin::Surface surface(settings.admin, std::move(calls), process.clock, nullptr);
+  if (Status started = surface.start(); !started) return started;
+  process.logger.info("operators at " + place(settings.admin.address, surface.port()));
 
   Status ended = matching.start();
   if (ended) {
@@ -78,7 +77,7 @@ Status match(Process process) {
   }
   process.logger.info("stopping");
   matching.stop();
-  edge.stop();
+  surface.stop();
   return process.interrupts.signalled() ? Status() : ended;
 }
 

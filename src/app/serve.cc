@@ -20,20 +20,24 @@ bool begins_anew(const Error& error) {
 }  // namespace
 
 Status run_gateway(Process process, const Routes& routes,
-                   const std::function<void(std::uint16_t)>& on_listening) {
+                   const std::function<void(std::uint16_t, std::uint16_t)>& on_listening) {
   config::Settings settings = process.settings;
   const Process within{settings,       process.clock,      process.metrics,
                        process.logger, process.interrupts, process.read_settings};
   const auto keys = open_keys(within);  // one ring for all starts: its keys outlast them
   if (!keys) return keys.error();
+  const auto revocations = RevocationStore::open(within);
+  if (!revocations) return revocations.error();
   const auto credentials = open_credentials(within);
   if (!credentials) return credentials.error();
+  const Lasting lasting{*keys, *revocations, *credentials};
   for (bool again = false;; again = true) {
     const Steady begun = process.clock.steady();
-    Gateway gateway(within, routes, *keys, *credentials);
+    Gateway gateway(within, routes, lasting);
     if (Status listening = gateway.listen(); !listening) return listening;
-    settings.session.port = gateway.port();  // a new start in this process is found at the same place
-    if (on_listening) on_listening(gateway.port());
+    settings.session.port = gateway.port();  // a new start in this process is found at the same places
+    settings.admin.port = gateway.admin_port();
+    if (on_listening) on_listening(gateway.port(), gateway.admin_port());
     if (*credentials || !settings.config_file.empty())  // without anything to read SIGHUP ends it
       process.interrupts.on_hangup([&gateway] { static_cast<void>(gateway.reload()); });
     const Status ended = gateway.run(again);

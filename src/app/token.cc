@@ -5,6 +5,7 @@
 
 #include "app/commands.h"
 #include "auth/auth.h"
+#include "base/encoding.h"
 
 namespace tidegate::app {
 
@@ -13,7 +14,11 @@ Status token(Process process) {
   auth::Principal principal;
   principal.subject = settings.token.subject;
   principal.tenant = settings.token.tenant;
-  principal.expires_unix_s = unix_us(process.clock.wall()) / 1'000'000 + settings.token.ttl.count();
+  const std::string_view more = settings.token.claims;
+  if (more.find("\"jti\"") == more.npos) principal.token_id = fmt::format("{:016x}", random_u64());
+  const std::int64_t now = unix_us(process.clock.wall()) / 1'000'000;
+  if (more.find("\"iat\"") == more.npos) principal.issued_unix_s = now;
+  principal.expires_unix_s = now + settings.token.ttl.count();
   principal.claims = settings.token.claims;
   const std::string token = auth::mint(principal, settings.auth);
   const auto key = auth::Key::of_secret(settings.auth.secret);

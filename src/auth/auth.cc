@@ -128,6 +128,11 @@ std::string mint(const Principal& principal, const Options& options) {
     claims.push_back(':');
     append_json_string(claims, principal.tenant);
   }
+  if (!principal.token_id.empty()) {
+    claims += R"(,"jti":)";
+    append_json_string(claims, principal.token_id);
+  }
+  if (principal.issued_unix_s) claims += fmt::format(R"(,"iat":{})", *principal.issued_unix_s);
   claims += fmt::format(R"(,"exp":{})", principal.expires_unix_s);
   const std::string_view more = principal.claims;
   const auto begin = more.find('{');

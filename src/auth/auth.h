@@ -42,8 +42,10 @@ struct Options {
 struct Principal {
   std::string subject;
   std::string tenant;
-  std::int64_t expires_unix_s = 0;  ///< 0: never
-  std::string claims;               ///< all of them: the JSON object that was signed
+  std::int64_t expires_unix_s = 0;                           ///< 0: never
+  std::string claims;                                        ///< all of them: the JSON object that was signed
+  std::string token_id;                                      ///< `jti`; empty: it has none
+  std::optional<std::int64_t> issued_unix_s = std::nullopt;  ///< `iat`
 };
 
 /// Why a token was refused, for metrics.
@@ -55,9 +57,11 @@ enum class Refusal : std::uint8_t {
   expired,
   not_yet_valid,
   claim,
-  no_keys
+  no_keys,
+  revoked,
+  revocations_unread
 };
-inline constexpr std::size_t kRefusals = 8;
+inline constexpr std::size_t kRefusals = 10;
 
 struct Refused {
   Refusal reason = Refusal::malformed;
@@ -75,8 +79,9 @@ struct Verdict {
 /// `aud` and others as the options say; no name may stand twice, no extension is understood. Any thread.
 Verdict verify(std::string_view token, const KeySet& keys, const Options& options, const Clock& clock);
 
-/// Mints a development token (HS256): `tidegate token`. `expires_unix_s` is written as it is; the tenant as a
-/// string; of `claims`, a JSON object or nothing, whatever is in it.
+/// Mints a development token (HS256): `tidegate token`. Times are written as they are; the tenant as a
+/// string; `iat` and `jti` where the principal has them; of `claims`, a JSON object or nothing, whatever is
+/// in it.
 std::string mint(const Principal& principal, const Options& options);
 
 }  // namespace tidegate::auth

@@ -23,7 +23,7 @@ Fault claim_fault(std::string_view name, std::string_view what) {
 }
 
 // Both ends of the validity.
-Fault check_times(const Object& claims, const Options& options, const Clock& clock, std::int64_t& expires) {
+Fault check_times(const Object& claims, const Options& options, const Clock& clock, Principal& principal) {
   const std::int64_t now = unix_us(clock.wall()) / 1'000'000;
   const std::int64_t leeway = options.leeway.count();
   const auto* exp = claims.if_contains("exp");
@@ -31,7 +31,11 @@ Fault check_times(const Object& claims, const Options& options, const Clock& clo
   const auto end = read_time(*exp);
   if (!end) return claim_fault("exp", "must be seconds since 1970");
   if (now >= *end + leeway) return refused(Refusal::expired, "exp: has expired");
-  expires = *end;
+  principal.expires_unix_s = *end;
+  if (const auto* iat = claims.if_contains("iat")) {
+    principal.issued_unix_s = read_time(*iat);
+    if (!principal.issued_unix_s) return claim_fault("iat", "must be seconds since 1970");
+  }
   const auto* nbf = claims.if_contains("nbf");
   if (nbf == nullptr) return std::nullopt;
   const auto begin = read_time(*nbf);
@@ -100,6 +104,11 @@ Fault read_names(const Object& claims, const Options& options, Principal& princi
     return claim_fault(options.tenant_claim,
                        "must be an integer, or a string that is not empty and has no control characters");
   }
+  auto id = read_name(claims, "jti", true);
+  if (!id && claims.contains("jti")) {
+    return claim_fault("jti", "must be a string that is not empty and has no control characters");
+  }
+  principal.token_id = std::move(id).value_or("");
   principal.subject = std::move(*subject);
   principal.tenant = std::move(*tenant);
   return std::nullopt;
@@ -113,7 +122,7 @@ Refused refused(Refusal reason, std::string_view message) {
 
 Verdict check_claims(const Object& claims, const Options& options, const Clock& clock) {
   Principal principal;
-  if (auto fault = check_times(claims, options, clock, principal.expires_unix_s)) return {{}, *fault};
+  if (auto fault = check_times(claims, options, clock, principal)) return {{}, *fault};
   if (auto fault = check_issuer(claims, options)) return {{}, *fault};
   if (auto fault = check_audience(claims, options)) return {{}, *fault};
   if (auto fault = check_required(claims, options)) return {{}, *fault};

@@ -216,7 +216,7 @@ TEST_F(KeyRingTest, ATokenWithAnUnknownKeyHasTheUrlFetchedAndSaysToTryAgain) {
   options.jwks_cooldown = 0ms;
   open();
   issue_first_key();
-  const Verifier verifier(options, ring, clock, metrics);
+  const Verifier verifier(options, ring, nullptr, clock, metrics);
   // {"alg":"ES256","kid":"2"} and no signature that would fit.
   const auto refused = verifier.verify("eyJhbGciOiJFUzI1NiIsImtpZCI6IjIifQ.e30.AA");
   ASSERT_FALSE(refused.ok());
@@ -234,7 +234,7 @@ TEST_F(KeyRingTest, AnotherRefusalHasNothingFetched) {
   options.jwks_cooldown = 0ms;
   open();
   issue_first_key();
-  const Verifier verifier(options, ring, clock, metrics);
+  const Verifier verifier(options, ring, nullptr, clock, metrics);
   for (const std::string token : {"x", "eyJhbGciOiJFUzI1NiJ9.e30.AA", "eyJhbGciOiJub25lIn0.e30."}) {
     EXPECT_EQ(verifier.verify(token).error().message.find("try again"), std::string::npos);
   }

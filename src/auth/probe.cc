@@ -8,7 +8,8 @@ namespace {
 
 // In the order of Refusal.
 constexpr std::array<std::string_view, kRefusals> kReasons{
-    "malformed", "algorithm", "unknown_key", "signature", "expired", "not_yet_valid", "claim", "no_keys"};
+    "malformed",     "algorithm", "unknown_key", "signature", "expired",
+    "not_yet_valid", "claim",     "no_keys",     "revoked",   "revocations_unread"};
 constexpr std::string_view kLoads = "tidegate_auth_key_loads_total";
 constexpr std::string_view kLoadsHelp = "Times that keys were read from a file or a URL";
 

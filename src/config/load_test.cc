@@ -210,18 +210,50 @@ TEST(Demo, NeedsNothing) {
   bad({"demo", "--listen", ":8080"}, {"--listen:", "--auth none"});
 }
 
+TEST(Operators, ConnectToLoopbackBesideTheClients) {
+  EXPECT_EQ(good(open()).admin.address, "127.0.0.1");
+  EXPECT_EQ(good(open()).admin.port, 9080);
+  EXPECT_EQ(good({"serve", "--listen", ":8090"}).admin.address, "127.0.0.1");
+  EXPECT_EQ(good({"serve", "--listen", ":8090"}).admin.port, 9090) << "two gateways of one machine differ";
+  EXPECT_EQ(good(open({"--listen", "127.0.0.1:65000"})).admin.port, 64000);
+  EXPECT_EQ(good(open({"--listen", "127.0.0.1:0"})).admin.port, 0);
+  EXPECT_EQ(good(open({"--admin-listen", "7000"})).admin.address, "127.0.0.1");
+  EXPECT_EQ(good(open({"--admin-listen", "[::1]:7000"})).admin.address, "::1");
+}
+
+TEST_F(ConfigFile, TrustOperatorsFromElsewhereNeedAToken) {
+  for (const char* beyond : {":9", "10.0.0.1:9"}) {
+    bad(open({"--admin-listen", beyond}), {"--admin-listen:", "127.0.0.1:9", "--admin-token-file"});
+    bad({"match", "--database", kPostgres, "--kafka", "k:1", "--admin-listen", beyond}, {"--admin-listen:"});
+    bad({"match", "--database", kPostgres, "--kafka", "k:1", "--listen", beyond}, {"--admin-listen:"});
+  }
+  const std::string path = write("token", std::string(kSecret) + "\n");
+  const Settings settings = good(open({"--admin-listen", ":9", "--admin-token-file", path}));
+  EXPECT_EQ(settings.admin.token, kSecret);
+  EXPECT_EQ(settings.admin.address, "0.0.0.0");
+  EXPECT_EQ(good(open(), {{"TIDEGATE_ADMIN_TOKEN", kSecret}}).admin.token, kSecret);
+  EXPECT_EQ(bad(open({"--admin-token", "short"}), {"--admin-token:", "16 characters"}).find("short"),
+            std::string::npos);
+  bad(open({"--admin-token", kSecret, "--admin-token-file", path}), {"one of them is enough"});
+  bad(open({"--admin-token-file", path + "x"}), {"--admin-token-file:", "cannot be read"});
+  bad(open({"--kafka", "k:1", "--revocation-file", "x"}), {"--revocation-file:", ".revocations"});
+}
+
 TEST(Match, NeedsPostgresAndABroker) {
   const Settings settings =
       good({"match", "--database", kPostgres, "--kafka", "k:9092", "--lease-ms", "5000"});
   EXPECT_EQ(settings.command, Command::match);
   EXPECT_EQ(settings.matcher.lease.count(), 5'000);
   EXPECT_EQ(settings.feed.lease.count(), 5'000);
-  EXPECT_EQ(settings.session.address, "127.0.0.1");
-  EXPECT_EQ(settings.session.port, 8081) << "not a gateway's, which may run beside it";
-  const Settings elsewhere =
-      good({"match", "--database", kPostgres, "--kafka", "k:9092", "--listen", "10.0.0.1:90"});
-  EXPECT_EQ(elsewhere.session.address, "10.0.0.1");
-  EXPECT_EQ(elsewhere.session.port, 90);
+  EXPECT_EQ(settings.admin.address, "127.0.0.1");
+  EXPECT_EQ(settings.admin.port, 8081) << "not a gateway's, which may run beside it";
+  const auto elsewhere = [](const std::string& flag) {
+    return good({"match", "--database", kPostgres, "--kafka", "k:9092", flag, "127.0.0.2:90"});
+  };
+  for (const char* flag : {"--admin-listen", "--listen"}) {
+    EXPECT_EQ(elsewhere(flag).admin.address, "127.0.0.2");
+    EXPECT_EQ(elsewhere(flag).admin.port, 90);
+  }
   bad({"match", "--kafka", "k:9092"}, {"--database:", "type"});
   bad({"match", "--database", "sqlite:x", "--kafka", "k:1"}, {"--database:", "Postgres"});
   bad({"match", "--database", kPostgres}, {"--kafka:", "type"});

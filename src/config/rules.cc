@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <limits>
 #include <sstream>
 
 #include "config/values.h"
@@ -15,6 +16,7 @@ constexpr std::string_view kSeedBrokers = "localhost:9092";
 constexpr std::string_view kSeedAnswer = "cladbe-ws-gateway";
 constexpr std::string_view kDemoDatabase = "sqlite:demo.db";
 constexpr std::uint16_t kMatchPort = 8081;
+constexpr std::uint16_t kAdminAbove = 1'000;  // so that two gateways of one machine differ in both
 
 Error fault(std::string message) {
   return {Fault::invalid, std::move(message)};
@@ -48,19 +50,23 @@ Status read_database(const GivenSettings& given, Settings& settings) {
   return {};
 }
 
+Result<std::string> read_secret_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  if (!in || !(text << in.rdbuf())) return fault(fmt::format("`{}` cannot be read, or is empty", path));
+  std::string secret = text.str();
+  while (!secret.empty() && (secret.back() == '\n' || secret.back() == '\r')) secret.pop_back();
+  return secret;
+}
+
 Status read_secret(const GivenSettings& given, Settings& settings) {
   std::string& secret = settings.auth.secret;
   if (!settings.auth_secret_file.empty()) {
     if (!secret.empty())
       return fault_of(given, "auth-secret", "given as well as auth-secret-file; one of them is enough");
-    std::ifstream in(settings.auth_secret_file, std::ios::binary);
-    std::ostringstream text;
-    if (!in || !(text << in.rdbuf())) {
-      return fault_of(given, "auth-secret-file",
-                      fmt::format("`{}` cannot be read, or is empty", settings.auth_secret_file));
-    }
-    secret = text.str();
-    while (!secret.empty() && (secret.back() == '\n' || secret.back() == '\r')) secret.pop_back();
+    auto read = read_secret_file(settings.auth_secret_file);
+    if (!read) return fault_of(given, "auth-secret-file", read.error().message);
+    secret = std::move(*read);
   }
   const bool set = given.contains("auth-secret") || given.contains("auth-secret-file");
   if (!set || settings.auth.mode != auth::Options::Mode::jwt) return {};
@@ -128,6 +134,54 @@ Status check_open(const GivenSettings& given, Settings& settings) {
           settings.session.address, settings.session.port));
 }
 
+Status read_admin_token(const GivenSettings& given, Settings& settings) {
+  std::string& token = settings.admin.token;
+  std::string_view name = "admin-token";
+  if (!settings.admin_token_file.empty()) {
+    if (!token.empty())
+      return fault_of(given, name, "given as well as admin-token-file; one of them is enough");
+    name = "admin-token-file";
+    auto read = read_secret_file(settings.admin_token_file);
+    if (!read) return fault_of(given, name, read.error().message);
+    token = std::move(*read);
+  }
+  if (!given.contains(name)) return {};
+  const bool plain = std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c <= '~'; });
+  if (plain && token.size() >= admin::kTokenBytesMin) return {};
+  return fault_of(given, name,
+                  fmt::format("must be {} characters or more, without blanks: type `openssl rand -hex 32`",
+                              admin::kTokenBytesMin));
+}
+
+// Where operators connect: nobody else, unless there is something that they must show.
+Status check_admin(const GivenSettings& given, Settings& settings) {
+  if (Status token = read_admin_token(given, settings); !token) return token;
+  if (settings.admin.address.empty()) settings.admin.address = "127.0.0.1";
+  if (is_loopback(settings.admin.address) || !settings.admin.token.empty()) return {};
+  return fault_of(
+      given, "admin-listen",
+      fmt::format("{} can be reached from other machines, and nothing would keep them from reading this "
+                  "process's metrics: type `--admin-listen 127.0.0.1:{}`, or give --admin-token-file",
+                  settings.admin.address, settings.admin.port));
+}
+
+Status check_gateway_admin(const GivenSettings& given, Settings& settings) {
+  if (!given.contains("admin-listen")) {
+    const std::uint16_t port = settings.session.port;
+    const bool above = port <= std::numeric_limits<std::uint16_t>::max() - kAdminAbove;
+    settings.admin.port = port == 0
+                              ? std::uint16_t{0}
+                              : static_cast<std::uint16_t>(above ? port + kAdminAbove : port - kAdminAbove);
+    settings.admin.address.clear();
+  }
+  if (!settings.revocation_file.empty() && !settings.kafka.brokers.empty()) {
+    return fault_of(given, "revocation-file",
+                    fmt::format("with --kafka revoked tokens are in the topic {}.revocations; leave it out",
+                                settings.kafka.topics.front()));
+  }
+  return check_admin(given, settings);
+}
+
 void fill_address(Settings& settings, std::string_view address) {
   if (settings.session.address.empty()) settings.session.address = address;
 }
@@ -177,11 +231,13 @@ Status gateway(const GivenSettings& given, Settings& settings) {
 
 Status serve(const GivenSettings& given, Settings& settings) {
   if (Status tls = check_tls(given, settings); !tls) return tls;
-  if (settings.database_kind == Database::none) return pass_through(given, settings);
   if (settings.database_kind == Database::sqlite && !settings.kafka.brokers.empty()) {
     return fault_of(given, "kafka", "a SQLite file is served by one process without Kafka; leave it out");
   }
-  return gateway(given, settings);
+  const bool managed = settings.database_kind != Database::none;
+  if (Status served = managed ? gateway(given, settings) : pass_through(given, settings); !served)
+    return served;
+  return check_gateway_admin(given, settings);
 }
 
 Status demo(const GivenSettings& given, Settings& settings) {
@@ -190,7 +246,8 @@ Status demo(const GivenSettings& given, Settings& settings) {
     return fault_of(given, "database",
                     "the demo runs on SQLite: leave it out, or name a file as sqlite:PATH");
   }
-  return gateway(given, settings);
+  if (Status served = gateway(given, settings); !served) return served;
+  return check_gateway_admin(given, settings);
 }
 
 Status match(const GivenSettings& given, Settings& settings) {
@@ -202,10 +259,14 @@ Status match(const GivenSettings& given, Settings& settings) {
     return fault_of(given, "kafka",
                     "match needs a broker: type `--kafka host:9092`; without one `serve` does both");
   }
-  // Beside a gateway on the same machine, both with their defaults.
-  if (!given.contains("listen")) settings.session.port = kMatchPort;
-  fill_address(settings, "127.0.0.1");
-  return {};
+  if (!given.contains("admin-listen")) {  // beside a gateway on the same machine, both with their defaults
+    const auto listen = given.find("listen");
+    const bool flag =
+        listen != given.end() && listen->second.origin == "--listen";  // a file may be a gateway's
+    settings.admin.address = flag ? settings.session.address : "";
+    settings.admin.port = flag ? settings.session.port : kMatchPort;
+  }
+  return check_admin(given, settings);
 }
 
 Status setup(const GivenSettings& given, const Settings& settings) {

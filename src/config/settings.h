@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "admin/options.h"
 #include "auth/auth.h"
 #include "base/result.h"
 #include "feed/options.h"
@@ -81,6 +82,10 @@ struct Settings {
   feed::Options feed;
   std::size_t memory_budget = std::size_t{1} << 30;  ///< what is held for clients (rule 27)
   matcher::Options matcher;
+  admin::Options admin;
+  std::string admin_token_file;
+  std::size_t revocations_bytes_max = std::size_t{16} << 20;
+  std::string revocation_file;  ///< without Kafka; empty: revocations live as long as the process
   auth::Options auth;
   std::string auth_secret_file;
   bool auth_none_beyond_loopback = false;  ///< the second word that `--auth none` needs for that

@@ -157,10 +157,9 @@ Setting listen() {
   return {.name = "listen",
           .alias = "WS_PORT",
           .help =
-              "Where clients connect, and for match where its /healthz, /readyz and /metrics are: "
-              "`address:port`, "
-              "`[v6]:port`, `:port` for every interface. Port 0 takes any.",
-          .fallback = "127.0.0.1:8080; match: 127.0.0.1:8081; pass-through: every interface, port 8080",
+              "Where clients connect: `address:port`, `[v6]:port`, `:port` for every interface. Port 0 takes "
+              "any. For match, as a flag, an older name of --admin-listen.",
+          .fallback = "127.0.0.1:8080; pass-through: every interface, port 8080",
           .fit = "must be address:port, [v6 address]:port, localhost:port, :port or a port",
           .commands = kGateway | kMatch,
           .store = [](Settings& settings, const Values& values) {
@@ -170,6 +169,45 @@ Setting listen() {
             settings.session.port = value->port;
             return true;
           }};
+}
+
+Setting admin_listen() {
+  return {.name = "admin-listen",
+          .help =
+              "Where operators connect, written as for --listen: /healthz, /readyz, /metrics and /admin. A "
+              "port alone is on loopback; beyond it a token is needed.",
+          .fallback = "127.0.0.1 and 1000 above the port of --listen; match: 127.0.0.1:8081",
+          .fit = "must be address:port, [v6 address]:port, localhost:port, :port or a port",
+          .commands = kGateway | kMatch,
+          .store = [](Settings& settings, const Values& values) {
+            const auto value = parse_listen(values.front());
+            if (!value) return false;
+            settings.admin.address = value->address;
+            settings.admin.port = value->port;
+            return true;
+          }};
+}
+
+Section operators() {
+  return {
+      "Operators",
+      {admin_listen(),
+       text("admin-token-file", kGateway | kMatch,
+            "A file with the token that operators show (`Authorization: Bearer`): 16 characters or more. A "
+            "newline at its end is dropped. None: /admin is refused, the rest open.",
+            [](auto& s) -> auto& { return s.admin_token_file; }),
+       secret(text("admin-token", kGateway | kMatch,
+                   "The token itself. As a flag every user of the machine can see it: rather name a file.",
+                   [](auto& s) -> auto& { return s.admin.token; })),
+       text(
+           "revocation-file", kGateway,
+           "Without Kafka: a file of this process's own that keeps revoked tokens over a restart. None: they "
+           "are forgotten then. With Kafka they are in the topic of the first one's name and `.revocations`.",
+           [](auto& s) -> auto& { return s.revocation_file; }),
+       bytes("revocations-bytes-max", kGateway,
+             "What revoked tokens may hold in memory. From seven eighths on no further one is taken here; "
+             "where a topic or file brings more than all no token is accepted.",
+             {4'096, 1 << 30}, [](auto& s) -> auto& { return s.revocations_bytes_max; })}};
 }
 
 Setting auth_mode() {
@@ -525,8 +563,8 @@ std::string Setting::variable() const {
 }
 
 std::vector<Section> sections() {
-  std::vector<Section> out{general(), data(),      access(),         connections(),
-                           queries(), snapshots(), single_commands()};
+  std::vector<Section> out{general(),   data(),    access(),    connections(),
+                           operators(), queries(), snapshots(), single_commands()};
   // They belong to one call, not to an installation.
   for (Setting& setting : out.back().settings) setting.in_file = false;
   return out;

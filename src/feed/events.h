@@ -91,7 +91,29 @@ struct CatchUpCommand {
   /// are to be delivered, several may be put together.
   std::optional<Lsn> latest_above = std::nullopt;
 };
-using Command = std::variant<SubscribeCommand, UnsubscribeCommand, CatchUpCommand>;
+/// What the feed holds of one query, for operators.
+struct ChannelView {
+  ChannelId channel;
+  std::string table;      ///< as its schema has it: `public.orders`
+  std::string canonical;  ///< JSON
+  std::string sql;        ///< what a snapshot of it reads, with the next for `$1` and so on
+  std::vector<std::string> parameters;
+  std::string routing_key;
+  std::size_t subscriptions = 0;
+  std::size_t waiting = 0;               ///< of these, for a snapshot or a resume
+  std::optional<Activation> activation;  ///< absent: it is being registered
+  Epoch epoch;                           ///< of the activation, as are the next two
+  Partition partition;
+  Lsn lsn;  ///< of the last whole change
+  std::size_t tail_records = 0;
+  std::size_t tail_bytes = 0;  ///< of the frames of these
+};
+/// Asks for the channels of a query; looks at all that there are. `answer` is called on the feed's thread.
+struct InspectCommand {
+  QueryHash query;
+  std::function<void(std::optional<ChannelView>)> answer;
+};
+using Command = std::variant<SubscribeCommand, UnsubscribeCommand, CatchUpCommand, InspectCommand>;
 
 // ---- from the feed to a shard ----
 

@@ -4,12 +4,14 @@
 #include <atomic>
 #include <cassert>
 #include <limits>
+#include <type_traits>
 #include <utility>
 
 #include "base/fault_point.h"
 #include "base/mailbox.h"
 #include "base/owner_thread.h"
 #include "feed/control.h"
+#include "feed/inspection.h"
 #include "feed/managed.h"
 #include "feed/pass_through.h"
 #include "feed/pressure.h"
@@ -298,8 +300,12 @@ void Feed::State::handle(const std::vector<Command>& commands) {
   for (const Command& command : commands) {
     std::visit(
         [this](const auto& each) {
-          if (managed_) return managed_->on_command(each);
-          pass_through_->on_command(each);
+          if constexpr (std::is_same_v<std::decay_t<decltype(each)>, InspectCommand>) {
+            return each.answer(inspect(channels_, tail_, each.query));
+          } else {
+            if (managed_) return managed_->on_command(each);
+            pass_through_->on_command(each);
+          }
         },
         command);
   }

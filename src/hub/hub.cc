@@ -40,6 +40,10 @@ void Hub::revoke(SessionId session, std::string_view hash_id, protocol::ErrorCod
                  std::string_view message) {
   state_->revoke(state_->session(session), hash_id, code, message);
 }
+Hub::Weight Hub::weigh(SessionId session) const {
+  const Session& one = state_->session(session);
+  return {one.by_name.size(), one.outbox.bytes(), one.outbox.own_bytes()};
+}
 void Hub::send(SessionId session, std::string_view text) {
   state_->send(state_->session(session), text);
 }

@@ -78,6 +78,13 @@ class Hub {
   /// The name is over, in the same way, with an error.
   void revoke(SessionId session, std::string_view hash_id, protocol::ErrorCode code,
               std::string_view message);
+  /// What a session has and holds, for operators.
+  struct Weight {
+    std::size_t subscriptions = 0;
+    std::size_t queued_bytes = 0;  ///< in its outbox
+    std::size_t held_bytes = 0;    ///< of these, what is its alone
+  };
+  [[nodiscard]] Weight weigh(SessionId session) const;
   /// Queues a control message (a text frame) and marks the session dirty.
   void send(SessionId session, std::string_view text);
   void send_error(SessionId session, protocol::ErrorCode code, std::string_view message,

@@ -26,11 +26,11 @@ Result<std::unique_ptr<Consumer>> open_consumer(const Options& options) {
 }  // namespace
 
 struct KafkaFollowing::Follower {
-  registry::Registry::OnEntry on_entry;
+  OnRecord on_record;
   registry::Registry::OnCaughtUp on_caught_up;
   Options options;
   std::string topic;
-  std::shared_ptr<std::atomic<std::uint64_t>> unreadable;
+  std::string called;
   std::unique_ptr<Consumer> consumer;  // changed under mutex, and by the thread alone
   std::atomic<bool> ended = false;
   std::atomic<bool> at_end = false;
@@ -66,7 +66,7 @@ struct KafkaFollowing::Follower {
   /// What comes in a record's place: the position may be above the end of a topic that was made anew, or
   /// nobody lets us read it. All else passes by itself.
   [[nodiscard]] Status status_of(const rd_kafka_message_t& event) const {
-    Error error = error_of(options, event.err, "reading the control topic " + topic, "Read");
+    Error error = error_of(options, event.err, "reading " + called + " " + topic, "Read");
     const bool lost = error.fault == Fault::lost || error.fault == Fault::not_found;
     return lost || error.fault == Fault::denied ? Status(std::move(error)) : Status();
   }
@@ -79,7 +79,7 @@ struct KafkaFollowing::Follower {
       return;
     }
     failure = Error{Fault::lost,
-                    error.message + ": the control topic is gone or was made anew" + what_to_type(options)};
+                    error.message + ": " + called + " is gone or was made anew" + what_to_type(options)};
   }
 
   void give(const rd_kafka_message_t& message) {
@@ -88,12 +88,7 @@ struct KafkaFollowing::Follower {
     if (message.payload == nullptr) return;  // a tombstone: its key has ended before
     const std::string_view key(static_cast<const char*>(message.key), message.key_len);
     const std::string_view value(static_cast<const char*>(message.payload), message.len);
-    auto record = registry::decode_control(key, value);
-    if (record.ok()) {
-      on_entry({Offset(message.offset), std::move(*record)});
-    } else {
-      ++*unreadable;
-    }
+    on_record(Offset(message.offset), key, value);
   }
 
   /// Nothing came: the log may be out of reach, and then nobody knows whether this is its end (rule 15).
@@ -149,8 +144,8 @@ struct KafkaFollowing::Follower {
 };
 
 Result<std::unique_ptr<registry::Following>> KafkaFollowing::open(
-    const Options& options, const std::string& topic, registry::Registry::OnEntry on_entry,
-    registry::Registry::OnCaughtUp on_caught_up, std::shared_ptr<std::atomic<std::uint64_t>> unreadable) {
+    const Options& options, const std::string& topic, std::string called, OnRecord on_record,
+    registry::Registry::OnCaughtUp on_caught_up) {
   auto follower = std::make_shared<Follower>();
   auto consumer = open_consumer(options);
   if (!consumer.ok()) return consumer.error();
@@ -162,8 +157,8 @@ Result<std::unique_ptr<registry::Following>> KafkaFollowing::open(
   follower->next = range->first;
   follower->end = range->second;
   follower->at_end = range->first >= range->second;
-  follower->unreadable = std::move(unreadable);
-  follower->on_entry = std::move(on_entry);
+  follower->called = std::move(called);
+  follower->on_record = std::move(on_record);
   follower->on_caught_up = std::move(on_caught_up);
   if (Status status = follower->consumer->start(topic, 0, range->first); !status.ok()) return status.error();
   return std::unique_ptr<registry::Following>(new KafkaFollowing(std::move(follower)));

@@ -2,8 +2,10 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 
 #include "kafka/consumer.h"
@@ -12,14 +14,16 @@
 
 namespace tidegate::kafka {
 
-/// The control topic from its beginning on, over a connection and a thread of its own. A topic that stands
-/// still below its end is begun anew where it stands, as a KafkaReader's partition is.
+/// A compacted topic of one partition from its beginning on, over a connection and a thread of its own. One
+/// that stands still below its end is begun anew where it stands, as a KafkaReader's partition is.
 class KafkaFollowing final : public registry::Following {
  public:
-  /// `unreadable` counts the records that are passed over. `unavailable` where the broker does not answer.
-  static Result<std::unique_ptr<registry::Following>> open(
-      const Options& options, const std::string& topic, registry::Registry::OnEntry on_entry,
-      registry::Registry::OnCaughtUp on_caught_up, std::shared_ptr<std::atomic<std::uint64_t>> unreadable);
+  /// On the following's thread; not for tombstones.
+  using OnRecord = std::function<void(Offset offset, std::string_view key, std::string_view value)>;
+  /// `called`: what messages call the topic. `unavailable` where the broker does not answer.
+  static Result<std::unique_ptr<registry::Following>> open(const Options& options, const std::string& topic,
+                                                           std::string called, OnRecord on_record,
+                                                           registry::Registry::OnCaughtUp on_caught_up);
   ~KafkaFollowing() override;
 
   [[nodiscard]] bool at_end() const override;

@@ -72,8 +72,17 @@ void KafkaRegistry::append(registry::ControlRecord record, Appended done) {
 
 Result<std::unique_ptr<registry::Following>> KafkaRegistry::follow(OnEntry on_entry,
                                                                    OnCaughtUp on_caught_up) {
-  return KafkaFollowing::open(state_->options, state_->topic, std::move(on_entry), std::move(on_caught_up),
-                              state_->unreadable);
+  auto take = [on_entry = std::move(on_entry), unreadable = state_->unreadable](
+                  Offset offset, std::string_view key, std::string_view value) {
+    auto record = registry::decode_control(key, value);
+    if (record.ok()) {
+      on_entry({offset, std::move(*record)});
+    } else {
+      ++*unreadable;
+    }
+  };
+  return KafkaFollowing::open(state_->options, state_->topic, "the control topic", std::move(take),
+                              std::move(on_caught_up));
 }
 
 std::uint64_t KafkaRegistry::unreadable() const {

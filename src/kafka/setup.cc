@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/encoding.h"
+#include "kafka/bulletin.h"
 #include "kafka/client.h"
 #include "kafka/registry.h"
 
@@ -73,24 +74,24 @@ struct Topics {
     return {};
   }
 
-  [[nodiscard]] Status control(const std::string& name) const {
+  /// `called`: what messages call it.
+  [[nodiscard]] Status compacted(std::string_view called, const std::string& name) const {
     const auto count = present({name, 1, wanted.replicas, {{"cleanup.policy", "compact"}}});
     if (!count.ok()) return count.error();
     if (*count != 1) {
       return Error{Fault::invalid,
-                   fmt::format("control topic {} has {} partitions, it must have one. Type: "
+                   fmt::format("{} {} has {} partitions, it must have one. Type: "
                                "kafka-topics.sh --bootstrap-server {} --delete --topic {}, and then "
                                "`tidegate setup` again",
-                               name, *count, options.brokers, name)};
+                               called, name, *count, options.brokers, name)};
     }
     const auto config = topic_config(options, client, name);
     if (!config.ok()) return config.error();
     if (value(*config, "cleanup.policy") != "compact") {
-      return Error{
-          Fault::invalid,
-          fmt::format("control topic {} does not only compact (cleanup.policy={}): what it "
-                      "holds would be forgotten. Type: {}",
-                      name, value(*config, "cleanup.policy"), command(name, "cleanup.policy=compact"))};
+      return Error{Fault::invalid, fmt::format("{} {} does not only compact (cleanup.policy={}): what it "
+                                               "holds would be forgotten. Type: {}",
+                                               called, name, value(*config, "cleanup.policy"),
+                                               command(name, "cleanup.policy=compact"))};
     }
     replication(name, *config);
     return {};
@@ -127,7 +128,9 @@ Status setup(const Options& options, const SetupOptions& wanted, const Say& say)
     return status.error();
   const Topics topics{options, wanted, say, client->get()};
   if (Status status = topics.diff_topic(options.topics.front()); !status.ok()) return status.error();
-  return topics.control(control_topic(options.topics.front()));
+  const std::string& name = options.topics.front();
+  if (Status status = topics.compacted("control topic", control_topic(name)); !status.ok()) return status;
+  return topics.compacted("topic", revocation_topic(name));
 }
 
 }  // namespace tidegate::kafka

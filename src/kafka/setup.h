@@ -17,10 +17,10 @@ struct SetupOptions {
 };
 
 /// Makes or checks, for the first of `options.topics`, the diff topic (deleted by age, never compacted: rule
-/// 9) and its control topic (one partition, compacted). `say` gets a line for what was done, and for what is
-/// allowed but unwise (short retention, a single replica), beginning with "warning: ". What must not be is an
-/// error that says what to type: `invalid` for a topic that is there but wrong, `not_found` for one that only
-/// a check looked for.
+/// 9), its control topic and the one of revocations (one partition, compacted). `say` gets a line for what
+/// was done, and for what is allowed but unwise (short retention, a single replica), beginning with "warning:
+/// ". What must not be is an error that says what to type: `invalid` for a topic that is there but wrong,
+/// `not_found` for one that only a check looked for.
 Status setup(const Options& options, const SetupOptions& wanted,
              const std::function<void(const std::string&)>& say);
 

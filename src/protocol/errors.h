@@ -36,6 +36,7 @@ const ErrorText& error_text(ErrorCode code);
 enum class CloseCode : std::uint16_t {
   normal = 1000,  ///< idle for too long
   going_away = 1001,
+  policy = 1008,  ///< it floods, or an operator ends it
   too_big = 1009,
   internal = 1011,
   restart = 1012,    ///< shutdown after a drain: reconnect, here or elsewhere

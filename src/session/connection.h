@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "base/clock.h"
+#include "session/conversation.h"
 #include "session/io.h"
 #include "transport/send_batch.h"
 
@@ -35,9 +36,16 @@ class Connection {
   virtual void sweep(Steady now) = 0;
   /// What is subscribed is narrowed anew.
   virtual void policies_changed() {}
+  /// The hub's session of a WebSocket.
+  [[nodiscard]] virtual SessionId session() const { return {}; }
+  /// Who talks, once that is settled: null before the upgrade.
+  [[nodiscard]] virtual const Caller* caller() const { return nullptr; }
+  /// Its token counts no more: it is closed with 4001, without a further byte of data.
+  virtual void revoke() {}
 };
 
 /// Reads requests from a fresh stream, after its handshake where it has TLS. Starts at once.
-std::unique_ptr<Connection> serve_http(Shard& shard, std::uint64_t number, Stream stream);
+std::unique_ptr<Connection> serve_http(Shard& shard, std::uint64_t number, Stream stream,
+                                       const net::ip::address& peer);
 
 }  // namespace tidegate::session

@@ -17,7 +17,7 @@ struct Context {
   Context(Parts given, Options settings, auth::Options tokens)
       : parts(std::move(given)),
         options(std::move(settings)),
-        verifier(std::move(tokens), parts.keys, parts.clock, parts.metrics),
+        verifier(std::move(tokens), parts.keys, parts.revocations, parts.clock, parts.metrics),
         probe(parts.metrics) {}
 
   [[nodiscard]] bool verifies() const {

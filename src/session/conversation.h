@@ -20,6 +20,8 @@ namespace tidegate::session {
 struct Caller {
   std::string tenant;                        ///< pass-through: the x-tenant header
   std::optional<auth::Principal> principal;  ///< where tokens are verified
+  std::string address;                       ///< of the socket's other end, without its port
+  Wall since{};                              ///< when it asked for its upgrade
   bool v1 = false;                           ///< understands what it did not ask for
 };
 
@@ -33,6 +35,7 @@ class Conversation {
                SessionId session, Caller caller);
 
   void on_text(std::string_view text);
+  [[nodiscard]] const Caller& caller() const { return caller_; }
   /// To be called often. Warns before the token's end; at its end, which is `exp` and the leeway, ends every
   /// subscription and says so; each once a token. True after the grace: the caller then closes with 4001.
   [[nodiscard]] bool token_is_over(Wall now);

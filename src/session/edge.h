@@ -11,6 +11,7 @@
 
 #include "auth/auth.h"
 #include "auth/key_ring.h"
+#include "auth/revocations.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "feed/events.h"
@@ -18,6 +19,7 @@
 #include "metrics/metrics.h"
 #include "policy/access.h"
 #include "session/options.h"
+#include "session/selection.h"
 #include "transport/credentials.h"
 
 namespace tidegate::session {
@@ -26,6 +28,7 @@ struct HttpRequest {
   std::string method;
   std::string target;  ///< path and query, as sent
   std::string body;
+  std::string authorization;  ///< that header's value
 };
 struct HttpAnswer {
   int status = 200;
@@ -50,6 +53,8 @@ struct Parts {
   std::shared_ptr<auth::KeyRing> keys = nullptr;
   /// What TLS shows; null: none is spoken.
   std::shared_ptr<transport::Credentials> credentials = nullptr;
+  /// Tokens that count no more; null: none is.
+  std::shared_ptr<auth::Revocations> revocations = nullptr;
 };
 
 /// The network edge: a listening socket, an io_context, a hub and a thread per shard. Threads are its own.
@@ -70,6 +75,15 @@ class Edge {
   /// The tables as clients may see them now. Any thread. Where the policies are others than before, each
   /// shard narrows anew what is subscribed, in one go: nothing of an earlier query is delivered after that.
   void set_access(std::shared_ptr<const policy::Access> access);
+
+  // For operators; any thread but a shard's, which it waits for. `unavailable` where one does not answer.
+  /// At most `max` of the connections that are meant.
+  Result<std::vector<ConnectionView>> connections(const Selection& which, std::size_t max);
+  /// Closes them with 1008; how many.
+  Result<std::size_t> disconnect(const Selection& which);
+  /// Ends the connections whose token is concerned. Waits for nothing.
+  void revoke(const auth::Revocation& revocation);
+
   /// Stops accepting, lets outboxes drain for at most `Options::drain`, closes every session with 1012, and
   /// joins.
   void stop();

@@ -40,10 +40,11 @@ constexpr std::uint16_t kAbnormal = 1006;
 
 class HttpConnection final : public Connection {
  public:
-  HttpConnection(Shard& shard, std::uint64_t number, Stream stream)
+  HttpConnection(Shard& shard, std::uint64_t number, Stream stream, const net::ip::address& peer)
       : shard_(shard),
         number_(number),
         stream_(std::move(stream)),
+        peer_(peer),
         deadline_(shard.now() + shard.context().options.handshake_timeout) {}
   void start();
   void flush() override {}
@@ -71,6 +72,7 @@ class HttpConnection final : public Connection {
   Shard& shard_;
   const std::uint64_t number_;
   Stream stream_;
+  const net::ip::address peer_;
   Steady deadline_;
   bool waiting_ = true;  // for a request
 };
@@ -94,6 +96,12 @@ Response plain(http::status status, std::string_view body) {
   Response response(status, 11);
   response.set(http::field::content_type, "text/plain; charset=utf-8");
   response.body() = body;
+  return response;
+}
+
+Response try_again(std::string_view why, int seconds) {
+  auto response = plain(http::status::service_unavailable, std::string(why) + "\n");
+  response.set(http::field::retry_after, std::to_string(seconds));
   return response;
 }
 
@@ -166,7 +174,7 @@ Awaitable<bool> HttpConnection::serve_one(beast::flat_buffer& buffer) {
     co_return false;
   }
   Request request = parser.release();
-  if (!asks_for_websocket(request)) {
+  if (!shard_.context().options.websockets || !asks_for_websocket(request)) {
     shard_.context().probe.request();
     Response response = answer(request);
     co_return co_await write(response);
@@ -184,6 +192,8 @@ Awaitable<bool> HttpConnection::serve_one(beast::flat_buffer& buffer) {
   Caller caller;
   caller.tenant = view(request["x-tenant"]);
   caller.v1 = opening.v1;
+  caller.address = peer_.to_string();
+  caller.since = context.parts.clock.wall();
   std::optional<Seat> seat = Seat::take(shard_.context());
   if (auto refused = refusal(request, opening, caller, seat)) {
     refused->keep_alive(false);
@@ -203,10 +213,7 @@ std::optional<Response> HttpConnection::refusal(const Request& request, const Op
   auto& context = shard_.context();
   if (!seat) {
     context.probe.rejected(Rejection::full);
-    auto response = plain(http::status::service_unavailable,
-                          "this server has as many connections as it may: try again\n");
-    response.set(http::field::retry_after, "5");
-    return response;
+    return try_again("this server has as many connections as it may: try again", 5);
   }
   if (!origin_allowed(view(request[http::field::origin]), context.options.origins)) {
     context.probe.rejected(Rejection::forbidden_origin);
@@ -221,6 +228,7 @@ std::optional<Response> HttpConnection::refusal(const Request& request, const Op
       return std::nullopt;
     }
     why = principal.error().message;
+    if (principal.error().fault == Fault::unavailable) return try_again(why, 1);
   }
   context.probe.rejected(Rejection::unauthorized);
   auto response = plain(http::status::unauthorized, why + "\n");
@@ -247,7 +255,8 @@ Response HttpConnection::answer(const Request& request) const {
   const auto target = view(request.target());
   HttpAnswer answer{200, "text/plain; charset=utf-8", context.options.plain_answer};
   if (const auto* handler = find_route(context.parts.routes, target)) {
-    answer = (*handler)({std::string(view(request.method_string())), std::string(target), request.body()});
+    answer = (*handler)({std::string(view(request.method_string())), std::string(target), request.body(),
+                         std::string(view(request[http::field::authorization]))});
   }
   Response response(static_cast<http::status>(answer.status), request.version());
   response.set(http::field::content_type, answer.content_type);
@@ -285,8 +294,9 @@ Awaitable<void> HttpConnection::refuse(http::status status, std::string_view why
 
 }  // namespace
 
-std::unique_ptr<Connection> serve_http(Shard& shard, std::uint64_t number, Stream stream) {
-  auto connection = std::make_unique<HttpConnection>(shard, number, std::move(stream));
+std::unique_ptr<Connection> serve_http(Shard& shard, std::uint64_t number, Stream stream,
+                                       const net::ip::address& peer) {
+  auto connection = std::make_unique<HttpConnection>(shard, number, std::move(stream), peer);
   connection->start();
   return connection;
 }

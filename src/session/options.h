@@ -32,6 +32,7 @@ struct Options {
   /// Pass-through: `{tenant}`, `{table}` and `{hashId}` make the routing key.
   std::string key_template = "{hashId}";
   std::string plain_answer = "tidegate";
+  bool websockets = true;  ///< false: every request is a plain one
 };
 
 }  // namespace tidegate::session

@@ -73,6 +73,10 @@ void Shard::set_access(std::shared_ptr<const policy::Access> access) {
   });
 }
 
+void Shard::ask(std::function<void(Shard&)> question) {
+  net::post(io_, [this, question = std::move(question)] { question(*this); });
+}
+
 Result<std::uint16_t> Shard::listen(const std::string& address, std::uint16_t port) {
   ErrorStatus error;
   const auto parsed = net::ip::make_address(address, error);
@@ -187,7 +191,8 @@ void Shard::accepted(ErrorStatus error, Socket socket) {
     ErrorStatus ignored;
     socket.set_option(net::ip::tcp::no_delay(true), ignored);
     const auto number = next_number();
-    connections_.emplace(number, serve_http(*this, number, stream_over(std::move(socket))));
+    const auto peer = socket.remote_endpoint(ignored);
+    connections_.emplace(number, serve_http(*this, number, stream_over(std::move(socket)), peer.address()));
   }
   accept();
 }
@@ -313,6 +318,57 @@ void Shard::tick() {
   tick_timer_.async_wait([this](ErrorStatus cancelled) {
     if (!cancelled) tick();
   });
+}
+
+// ---- for operators ----
+
+bool Shard::is_meant(const Connection& connection, const Selection& which) const {
+  const Caller* caller = connection.caller();
+  if (!caller) return false;
+  const auto& principal = caller->principal;
+  if (which.id && *which.id != ConnectionId{index_, connection.session()}) return false;
+  if (which.subject && (!principal || principal->subject != *which.subject)) return false;
+  return !which.tenant || (principal && principal->tenant == *which.tenant);
+}
+
+std::vector<ConnectionView> Shard::connections(const Selection& which, std::size_t max) {
+  std::vector<ConnectionView> views;
+  sessions_.for_each([&](const Connection* connection) {
+    if (views.size() >= max || !is_meant(*connection, which)) return;
+    const Caller& caller = *connection->caller();
+    ConnectionView view{.id = {index_, connection->session()},
+                        .address = caller.address,
+                        .since_unix_s = unix_us(caller.since) / 1'000'000};
+    if (caller.principal) {
+      view.subject = caller.principal->subject;
+      view.tenant = caller.principal->tenant;
+    }
+    const auto weight = hub_.weigh(connection->session());
+    view.subscriptions = weight.subscriptions;
+    view.queued_bytes = weight.queued_bytes;
+    view.held_bytes = weight.held_bytes;
+    views.push_back(std::move(view));
+  });
+  return views;
+}
+
+std::size_t Shard::disconnect(const Selection& which) {
+  std::size_t closed = 0;
+  sessions_.for_each([&](Connection* connection) {
+    if (!is_meant(*connection, which)) return;
+    connection->close(static_cast<std::uint16_t>(protocol::CloseCode::policy));
+    ++closed;
+  });
+  return closed;
+}
+
+void Shard::revoke(const auth::Revocation& revocation) {
+  sessions_.for_each([&](Connection* connection) {
+    const Caller* caller = connection->caller();
+    if (!caller || !caller->principal || !revocation.concerns(*caller->principal)) return;
+    connection->revoke();
+  });
+  turn_soon();
 }
 
 }  // namespace tidegate::session

@@ -22,6 +22,7 @@
 #include "session/connection.h"
 #include "session/context.h"
 #include "session/io.h"
+#include "session/selection.h"
 #include "session/sends.h"
 #include "transport/send_batch.h"
 
@@ -40,6 +41,8 @@ class Shard {
   // ---- any thread ----
   [[nodiscard]] feed::ShardPort port();
   void set_access(std::shared_ptr<const policy::Access> access);
+  /// Runs it on this shard's thread, soon; never where the shard is over.
+  void ask(std::function<void(Shard&)> question);
 
   // ---- the owner's thread, in this order ----
   /// Binds and listens; the port that was bound.
@@ -77,12 +80,18 @@ class Shard {
   /// Flushes at the end of this turn of the loop.
   void turn_soon();
 
+  // ---- this shard's thread: for operators; each looks at all sessions ----
+  [[nodiscard]] std::vector<ConnectionView> connections(const Selection& which, std::size_t max);
+  std::size_t disconnect(const Selection& which);
+  void revoke(const auth::Revocation& revocation);
+
  private:
   void run();
   void read(std::uint64_t number);
   void accept();
   void accepted(ErrorStatus error, Socket socket);
   [[nodiscard]] Stream stream_over(Socket socket) const;
+  [[nodiscard]] bool is_meant(const Connection& connection, const Selection& which) const;
   void take_events();
   void turn();
   void flush(const std::vector<SessionId>& dirty);

@@ -63,6 +63,7 @@ class PlayedFeed {
   void on(const feed::SubscribeCommand& command);
   void on(const feed::UnsubscribeCommand&);
   void on(const feed::CatchUpCommand& command);
+  static void on(const feed::InspectCommand& command) { command.answer({}); }
   std::vector<feed::ShardPort> ports_;
   std::optional<feed::Refused> refusal_;
   std::mutex mutex_;
@@ -181,7 +182,8 @@ class EdgeTest : public ::testing::Test {
   std::optional<transport::testing::Certificate> certificate;
   std::shared_ptr<transport::Credentials> credentials;
   std::optional<transport::Trust> trust;
-  std::shared_ptr<Budget> memory;  ///< null: nobody counts
+  std::shared_ptr<Budget> memory;                  ///< null: nobody counts
+  std::shared_ptr<auth::Revocations> revocations;  ///< null: nothing is revoked
   PlayedFeed feed;
   std::optional<Edge> edge;
   client::Loop loop;

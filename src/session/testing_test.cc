@@ -303,6 +303,7 @@ void EdgeTest::start() {
   parts.keys = std::move(*ring);
   parts.credentials = credentials;
   parts.memory = memory;
+  parts.revocations = revocations;
   edge.emplace(std::move(parts), options, hub, auth);
   feed.set_ports(edge->ports());
   const auto started = edge->start();

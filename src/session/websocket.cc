@@ -46,6 +46,9 @@ class WebSocketConnection final : public Connection {
   void cut(std::uint16_t code) override;
   void sweep(Steady now) override;
   void policies_changed() override { conversation_.narrow_anew(); }
+  [[nodiscard]] SessionId session() const override { return session_; }
+  [[nodiscard]] const Caller* caller() const override { return &conversation_.caller(); }
+  void revoke() override;
 
  private:
   enum class Got : std::uint8_t { some, all, end };
@@ -277,6 +280,21 @@ void WebSocketConnection::cut(std::uint16_t code) {
   cut_code_ = code;
   queue_.stream().close();
   shard_.finish_soon(number_);
+}
+
+/// What of changes is queued is dropped. Where something else is, or half of a frame, nothing may follow, not
+/// even a Close: the socket is reset, so that the kernel drops what it still holds.
+void WebSocketConnection::revoke() {
+  if (cut_) return;
+  shard_.hub().unsubscribe_all(session_);
+  const auto code = number_of(protocol::CloseCode::token);
+  if (!queue_.has_unwritten()) {
+    queue_.push_close(code, "the token was revoked");
+    return flush();
+  }
+  ErrorStatus ignored;
+  queue_.stream().next_layer().set_option(net::socket_base::linger(true, 0), ignored);
+  cut(code);
 }
 
 void WebSocketConnection::sweep(Steady now) {

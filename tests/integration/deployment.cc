@@ -70,11 +70,13 @@ void Deployment::supervise() {
 void Deployment::start(Member& member) {
   if (member.program) member.said += member.program->output();
   member.port = 0;
+  member.admin_port = 0;
   member.program.reset();
   try {
     const Words environment = member.fault.empty() ? Words{} : Words{"TIDEGATE_FAULT=" + member.fault};
     member.program = std::make_unique<rig::Tidegate>(member.command, environment);
     member.port = member.program->port();
+    member.admin_port = member.program->admin_port();
   } catch (const std::runtime_error& error) {  // its database or its broker is away: again
     member.said += error.what();
   }
@@ -108,7 +110,7 @@ void Deployment::signal(Who who, int number) {
 }
 
 bool Deployment::ready(Who who) const {
-  const int at = port(who);
+  const int at = admin_port(who);
   try {
     return at != 0 && rig::http(at, "GET", "/readyz").status == 200;
   } catch (const std::runtime_error&) {  // it is away
@@ -117,7 +119,7 @@ bool Deployment::ready(Who who) const {
 }
 
 std::string Deployment::readyz(Who who) const {
-  const int at = port(who);
+  const int at = admin_port(who);
   try {
     return at == 0 ? std::string() : rig::http(at, "GET", "/readyz").body;
   } catch (const std::runtime_error&) {
@@ -147,8 +149,8 @@ double Deployment::metric(Who who, const std::string& name) const {
 double Deployment::counted(const std::string& line) const {
   double sum = 0;
   for (const Who who : {first, second}) {
-    if (port(who) == 0) continue;
-    std::istringstream lines(rig::http(port(who), "GET", "/metrics").body);
+    if (admin_port(who) == 0) continue;
+    std::istringstream lines(rig::http(admin_port(who), "GET", "/metrics").body);
     for (std::string text; std::getline(lines, text);) {
       if (text.starts_with(line)) sum += std::stod(text.substr(text.rfind(' ') + 1));
     }

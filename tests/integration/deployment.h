@@ -38,6 +38,8 @@ class Deployment {
   void setup();
   /// 0 while it is away.
   [[nodiscard]] int port(Who who) const { return members_[who].port; }
+  /// Where it has /readyz with its reasons, and /metrics.
+  [[nodiscard]] int admin_port(Who who) const { return members_[who].admin_port; }
   /// Runs the command beside those that are there, once: a second matcher, say.
   std::unique_ptr<rig::Tidegate> beside(Who who);
 
@@ -72,6 +74,7 @@ class Deployment {
     std::unique_ptr<rig::Tidegate> program;  // the last one
     std::string said;                        // by those before
     std::atomic<int> port{0};
+    std::atomic<int> admin_port{0};
   };
   Words command(const std::string& verb, const Words& more) const;
   void supervise();

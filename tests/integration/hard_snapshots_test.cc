@@ -63,8 +63,7 @@ class OneNode {
 
   Verdict judge(const Load& load) {
     const Verdict verdict = judge_under_load(url, {gateway->port()}, load);
-    EXPECT_EQ(verdict.faults, 0u) << verdict.first << gateway->output()
-                                  << rig::http(gateway->port(), "GET", "/metrics").body;
+    EXPECT_EQ(verdict.faults, 0u) << verdict.first << gateway->output() << gateway->metrics();
     EXPECT_GE(verdict.snapshots, static_cast<std::size_t>(load.subscriptions));
     return verdict;
   }

@@ -87,7 +87,7 @@ constexpr std::array<const char*, 5> kSteps{"tails", "places", "spools", "refuse
 
 /// How often each of rule 27's steps was taken.
 std::array<double, 5> steps_of(const rig::Tidegate& gateway) {
-  const std::string page = rig::http(gateway.port(), "GET", "/metrics").body;
+  const std::string page = gateway.metrics();
   std::array<double, 5> counts{};
   for (std::size_t i = 0; i < kSteps.size(); ++i) {
     const std::string line = std::string(R"(tidegate_memory_relief_total{step=")") + kSteps[i] + "\"} ";

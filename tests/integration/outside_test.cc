@@ -39,7 +39,7 @@ TEST_F(Outside, is_healthy_at_once_and_ready_when_the_database_is_there) {
   server.stop();
   rig::Tidegate gateway(serve());
   EXPECT_EQ(rig::http(gateway.port(), "GET", "/healthz").status, 200);
-  const auto waiting = rig::http(gateway.port(), "GET", "/readyz");
+  const auto waiting = rig::http(gateway.admin_port(), "GET", "/readyz");
   EXPECT_EQ(waiting.status, 503);
   EXPECT_NE(waiting.body.find("not ready"), std::string::npos);
   server.start();
@@ -52,7 +52,7 @@ TEST_F(Outside, rule_28_readyz_names_the_transactions_that_the_slot_waits_for) {
   rig::Tidegate gateway(serve());
   const std::string named = "server process " + std::to_string(open.backend());
   EXPECT_TRUE(rig::eventually([&] {
-    const auto waiting = rig::http(gateway.port(), "GET", "/readyz");
+    const auto waiting = rig::http(gateway.admin_port(), "GET", "/readyz");
     return waiting.status == 503 && waiting.body.find(named) != std::string::npos;
   }));
   open.exec("commit");
@@ -63,7 +63,8 @@ TEST_F(Outside, goes_on_after_the_database_was_restarted) {
   rig::Tidegate gateway(serve());
   gateway.wait_ready();
   server.restart(rig::PostgresServer::Stop::immediate);
-  ASSERT_TRUE(rig::eventually([&] { return rig::http(gateway.port(), "GET", "/readyz").status == 200; }));
+  ASSERT_TRUE(
+      rig::eventually([&] { return rig::http(gateway.admin_port(), "GET", "/readyz").status == 200; }));
   rig::Sql again(url);
   again.exec("insert into orders values (2, 'new')");
   ASSERT_TRUE(rig::eventually([&] {

@@ -134,7 +134,7 @@ class ResumeAnywhere : public ::testing::Test {
   std::string refusals() const {
     std::string all;
     for (const Program* each : {&first, &second}) {
-      std::istringstream lines(rig::http((*each)->port(), "GET", "/metrics").body);
+      std::istringstream lines((*each)->metrics());
       for (std::string line; std::getline(lines, line);) {
         if (line.starts_with("tidegate_feed_resumes") && !line.ends_with(" 0")) all += line + "\n";
       }

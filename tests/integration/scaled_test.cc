@@ -271,8 +271,7 @@ TEST_F(Scaled, c9_a_restarted_matcher_goes_on_without_loss_or_double) {
         watched, loop);
     EXPECT_EQ(verdict.faults, 0u) << verdict.first;
     EXPECT_EQ(verdict.snapshots, watched.size()) << "the same epoch and activations: nobody was reset\n"
-                                                 << rig::http(first->port(), "GET", "/metrics").body
-                                                 << rig::http(second->port(), "GET", "/metrics").body;
+                                                 << first->metrics() << second->metrics();
     EXPECT_GT(verdict.diffs, 1'000u);
     for (const Watched& one : watched)
       EXPECT_EQ(one.watcher->cursor()->epoch, watched[0].watcher->cursor()->epoch);
@@ -300,13 +299,13 @@ TEST_F(Scaled, readyz_tells_of_the_broker_s_and_the_matcher_s_absence) {
   deploy();
   Watcher watcher(loop, first->port(), kNewOrders, "json");
   ASSERT_TRUE(watcher.wait_whole()) << watcher.fault();
-  const auto status = [&] { return rig::http(first->port(), "GET", "/readyz").status; };
+  const auto status = [&] { return rig::http(first->admin_port(), "GET", "/readyz").status; };
   broker->stop();
   EXPECT_TRUE(rig::eventually([&] { return status() == 503; }));
   EXPECT_EQ(rig::http(first->port(), "GET", "/healthz").status, 200);
   broker->start();
   EXPECT_TRUE(rig::eventually([&] { return status() == 200; }))
-      << rig::http(first->port(), "GET", "/readyz").body;
+      << rig::http(first->admin_port(), "GET", "/readyz").body;
   rig::Sql(url).exec("insert into orders values (1, 'new', 1, 1, null)");
   EXPECT_TRUE(rig::eventually([&] { return watcher.rows().size() == 1; })) << watcher.fault();
 

@@ -64,6 +64,17 @@ bool SeedClient::wait_binaries(std::size_t frames) {
   return wait([&] { return binaries_ >= frames; });
 }
 
+std::string SeedClient::wait_text_with(const std::string& part) {
+  std::string found;
+  wait([&] {
+    for (const Received& one : received_) {
+      if (found.empty() && one.text && one.bytes.find(part) != std::string::npos) found = one.bytes;
+    }
+    return !found.empty();
+  });
+  return found;
+}
+
 bool SeedClient::wait_text(const std::string& whole) {
   return wait([&] { return std::find(received_.begin(), received_.end(), text(whole)) != received_.end(); });
 }

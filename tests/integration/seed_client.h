@@ -47,6 +47,8 @@ class SeedClient {
   bool wait_count(std::size_t frames);
   bool wait_binaries(std::size_t frames);
   bool wait_text(const std::string& whole);
+  /// The first text frame with this in it; empty where none comes.
+  std::string wait_text_with(const std::string& part);
   /// The selected subprotocol once the handshake is over; nothing where it failed.
   std::optional<std::string> wait_open();
   /// The code of the Close; nothing where none came.

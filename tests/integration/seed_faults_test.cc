@@ -217,7 +217,7 @@ TEST_F(SeedFaults, fault_f_what_cant_be_placed_is_counted_and_dropped) {
   upstream.produce("k", 11, "");  // empty, but a value
   ASSERT_TRUE(mark.passed(client));
   EXPECT_EQ(client.binaries(), Values({"good", ""}));
-  const std::string metrics = rig::http(gateway->port(), "GET", "/metrics").body;
+  const std::string metrics = gateway->metrics();
   for (const char* line : {R"(tidegate_feed_dropped_total{reason="malformed"} 4)",
                            R"(tidegate_feed_dropped_total{reason="tombstone"} 1)",
                            R"(tidegate_feed_dropped_total{reason="keyless"} 2)"}) {

@@ -204,7 +204,8 @@ TEST_F(StandbyWait, a_gateway_that_restarts_then_is_ready_when_the_commit_is_see
   EXPECT_TRUE(rig::eventually([&] {
     return sql.value("select count(*) from pg_replication_slots where temporary and active") == "1";
   }));
-  EXPECT_EQ(rig::http(gateway->port(), "GET", "/readyz").status, 503) << "its slot waits for the transaction";
+  EXPECT_EQ(rig::http(gateway->admin_port(), "GET", "/readyz").status, 503)
+      << "its slot waits for the transaction";
   let_go();
   gateway->wait_ready();
   early->reconnect(gateway->port());

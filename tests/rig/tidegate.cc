@@ -16,15 +16,16 @@ namespace {
 
 using namespace std::chrono_literals;
 constexpr std::string_view kListening = "listening on ";
+constexpr std::string_view kOperators = "operators at ";
 constexpr auto kAnswer = 90s;  // of one HTTP request
 
 /// 0 while that line is not there, or not whole.
-int port_in(const std::string& output) {
-  const std::size_t at = output.find(kListening);
+int port_in(const std::string& output, std::string_view words) {
+  const std::size_t at = output.find(words);
   if (at == std::string::npos) return 0;
-  const std::size_t end = output.find_first_of("\"\n ", at + kListening.size());
+  const std::size_t end = output.find_first_of("\"\n ,", at + words.size());
   if (end == std::string::npos) return 0;
-  const std::string address = output.substr(at + kListening.size(), end - at - kListening.size());
+  const std::string address = output.substr(at + words.size(), end - at - words.size());
   return std::stoi(address.substr(address.rfind(':') + 1));
 }
 
@@ -38,32 +39,40 @@ std::string tidegate_path() {
 Tidegate::Tidegate(std::vector<std::string> arguments, std::vector<std::string> environment, bool listens) {
   std::vector<std::string> command{tidegate_path()};
   command.insert(command.end(), arguments.begin(), arguments.end());
-  if (listens) command.insert(command.end(), {"--listen", "127.0.0.1:0"});
+  const bool gateway = arguments.empty() || arguments.front() != "match";
+  if (listens && gateway) command.insert(command.end(), {"--listen", "127.0.0.1:0"});
+  if (listens) command.insert(command.end(), {"--admin-listen", "127.0.0.1:0"});
   Process::Options options;
   options.environment = std::move(environment);
   options.directory = directory_.path();
   process_ = std::make_unique<Process>(std::move(command), directory_.path() + "/output", options);
   if (!listens) return;
-  eventually([this] {
+  eventually([this, gateway] {
     const bool alive = process_->running();
-    port_ = port_in(output());
-    return port_ != 0 || !alive;
+    admin_port_ = port_in(output(), kOperators);
+    port_ = gateway ? port_in(output(), kListening) : admin_port_;
+    return (port_ != 0 && admin_port_ != 0) || !alive;
   });
-  if (port_ == 0) throw std::runtime_error("did not start: " + output());
+  if (port_ == 0 || admin_port_ == 0) throw std::runtime_error("did not start: " + output());
 }
 
 void Tidegate::wait_ready() {
   HttpAnswer answer;
   const bool ready = eventually([&] {
     if (!process_->running()) throw std::runtime_error("ended: " + output());
-    answer = http(port_, "GET", "/readyz");
+    answer = http(admin_port_, "GET", "/readyz");
     return answer.status == 200;
   });
   if (!ready) throw std::runtime_error("not ready: " + answer.body + "\n" + output());
 }
 
+std::string Tidegate::metrics() const {
+  const std::string header = admin_token_.empty() ? "" : "Authorization: Bearer " + admin_token_ + "\r\n";
+  return http(admin_port_, "GET", "/metrics", "", header).body;
+}
+
 double Tidegate::metric(std::string_view name) const {
-  std::istringstream lines(http(port_, "GET", "/metrics").body);
+  std::istringstream lines(metrics());
   double sum = 0;
   for (std::string line; std::getline(lines, line);) {
     const bool ours = line.starts_with(name) && line.size() > name.size() &&

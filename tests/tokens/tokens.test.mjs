@@ -50,22 +50,22 @@ after(() => rm(directory, { recursive: true, force: true }));
 /// Starts it; `said()` is its log. With `listens` false it is expected to end.
 const start = async (words, listens = '127.0.0.1:0') => {
   const child = spawn(binary, ['serve', '--database', `sqlite:${file('shop.db')}`, '--config', file('tidegate.toml'),
-    ...(listens ? ['--listen', listens, '--shards', '1'] : []), ...words], { stdio: ['ignore', 'ignore', 'pipe'] });
+    ...(listens ? ['--listen', listens, '--admin-listen', '127.0.0.1:0', '--shards', '1'] : []), ...words], { stdio: ['ignore', 'ignore', 'pipe'] });
   running.push(child);
   let log = '';
   const gateway = { child, said: () => log };
   await new Promise((resolve, reject) => {
     child.stderr.on('data', (bytes) => {
       log += bytes;
-      const found = log.match(/listening on [^"]*:(\d+)/);
-      if (found) resolve(gateway.port = Number(found[1]));
+      const found = log.match(/listening on [^"]*:(\d+)[^]*operators at [^"]*:(\d+)"/);
+      if (found) resolve([gateway.port, gateway.admin_port] = [Number(found[1]), Number(found[2])]);
     });
     child.stderr.on('end', () => (listens ? reject(new Error(log)) : resolve()));
   });
   return gateway;
 };
 const get = (gateway, target) => new Promise((resolve, reject) => {
-  http.get({ port: gateway.port, path: target, agent: false }, (answer) => {
+  http.get({ port: gateway.admin_port, path: target, agent: false }, (answer) => {
     let body = '';
     answer.on('data', (bytes) => { body += bytes; });
     answer.on('end', () => resolve({ status: answer.statusCode, body }));

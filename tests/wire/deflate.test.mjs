@@ -6,14 +6,13 @@ import http from 'node:http';
 import net from 'node:net';
 import { test } from 'node:test';
 import zlib from 'node:zlib';
-import { Client, metrics, sql, start, table, until } from './gateway.mjs';
+import { Client, metric, sql, start, table, until } from './gateway.mjs';
 
 const ws = (gateway, deflate, protocols) => new Client(`ws://127.0.0.1:${gateway.port}/`, { perMessageDeflate: deflate }, protocols);
 const both = { serverNoContextTakeover: true, clientNoContextTakeover: true, threshold: 0 };
 const text_of = (size, seed = 'row ') => seed.repeat(Math.ceil(size / seed.length)).slice(0, size);
 const set = (id, text) => sql(`update orders set text = '${text}' where id = ${id}`);
 const received = (client) => client.socket._socket.bytesRead;
-const metric = async (gateway, name) => metrics(await (await fetch(`http://127.0.0.1:${gateway.port}/metrics`)).text(), name);
 /// What the answer to an offer says.
 const negotiated = (gateway, offer) => new Promise((resolve, reject) => {
   const request = http.request({ port: gateway.port, agent: false, headers: { Connection: 'Upgrade', Upgrade: 'websocket',

@@ -44,11 +44,12 @@ export const run = (words) => {
   return process_;
 };
 export const start = async (words = []) => {
-  const gateway = run(['serve', '--database', `sqlite:${file('shop.db')}`, '--auth', 'none', '--listen', '127.0.0.1:0', '--shards', '1', ...words]);
+  const gateway = run(['serve', '--database', `sqlite:${file('shop.db')}`, '--auth', 'none', '--listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0', '--shards', '1', ...words]);
   gateway.child.on('close', () => { gateway.over = true; });
   await until(() => gateway.over || /"ready"/.test(gateway.log));
   assert.ok(!gateway.over, gateway.log);
   gateway.port = Number(gateway.log.match(/listening on [^"]*?:(\d+)/)[1]);
+  gateway.admin_port = Number(gateway.log.match(/operators at [^"]*?:(\d+)/)[1]);
   return gateway;
 };
 /// Waits until it is true; what it was last where it never is.
@@ -126,7 +127,9 @@ export const table = () => new Map(sql('select id, text from orders').split('\n'
   const bar = line.indexOf('|');
   return [line.slice(0, bar), line.slice(bar + 1)];
 }));
-export const metrics = (text, name) => {
+/// One of a gateway's metrics.
+export const metric = async (gateway, name) => {
+  const text = await (await fetch(`http://127.0.0.1:${gateway.admin_port}/metrics`)).text();
   const line = text.split('\n').find((one) => one.startsWith(`${name} `));
   return line === undefined ? 0 : Number(line.split(' ')[1]);
 };
