@@ -1,5 +1,6 @@
 #include "kafka/setup.h"
-
+#include "kafka/bulletin.h"
+#include "kafka/bulletin.h"
 #include "kafka/client.h"
 #include "kafka/registry.h"
 #include "kafka/test_broker.h"
@@ -29,11 +30,12 @@ Said check(const std::string& topic) {
   return set_up(options_for({topic}), {.check_only = true});
 }
 
-/// A pair of topics with these configurations, made by somebody else.
+/// The topics with these configurations, made by somebody else; that of revocations as the control topic.
 std::string made(const rig::KafkaBroker::Settings& diff, const rig::KafkaBroker::Settings& control,
                  int control_partitions = 1) {
   const std::string topic = created_topic(2, diff);
   broker().create_topic(control_topic(topic), control_partitions, control);
+  broker().create_topic(revocation_topic(topic), 1, control);
   return topic;
 }
 
@@ -43,7 +45,7 @@ Client any_client() {
   return good(open_client(options_for({}), RD_KAFKA_PRODUCER, {{"allow.auto.create.topics", "false"}}));
 }
 
-TEST(KafkaSetup, MakesBothTopicsAsTheyMustBe) {
+TEST(KafkaSetup, MakesAllTopicsAsTheyMustBe) {
   const std::string topic = new_topic();
   const Options options = options_for({topic});
   const Said said = set_up(options, {.partitions = 5, .replicas = 1});
@@ -52,9 +54,11 @@ TEST(KafkaSetup, MakesBothTopicsAsTheyMustBe) {
   EXPECT_EQ(said.saying("made topic " + control_topic(topic) + " with 1 partition"), 1);
   const Client client = any_client();
   EXPECT_EQ(good(partition_count(options, client.get(), topic, options.open_timeout)), 5);
-  EXPECT_EQ(good(partition_count(options, client.get(), control_topic(topic), options.open_timeout)), 1);
   EXPECT_EQ(good(topic_config(options, client.get(), topic)).at("cleanup.policy"), "delete");
-  EXPECT_EQ(good(topic_config(options, client.get(), control_topic(topic))).at("cleanup.policy"), "compact");
+  for (const std::string& compacted : {control_topic(topic), revocation_topic(topic)}) {
+    EXPECT_EQ(good(partition_count(options, client.get(), compacted, options.open_timeout)), 1);
+    EXPECT_EQ(good(topic_config(options, client.get(), compacted)).at("cleanup.policy"), "compact");
+  }
 }
 
 TEST(KafkaSetup, AgainItFindsEverythingThereAndChangesNothing) {
@@ -133,13 +137,13 @@ TEST(KafkaSetup, WarnsOfShortRetentionOnly) {
   }
 }
 
-TEST(KafkaSetup, WarnsOfASingleReplicaInSyncForEitherTopic) {
+TEST(KafkaSetup, WarnsOfASingleReplicaInSyncForEachTopic) {
   const std::string single = made({}, kCompact);
   Said said = check(single);
   ASSERT_TRUE(said.status.ok()) << said.status.error().message;
   EXPECT_EQ(said.saying("warning: topic " + single + " acknowledges a record when one replica has it"), 1);
   EXPECT_EQ(said.saying("warning: topic " + control_topic(single) + " acknowledges"), 1);
-  EXPECT_EQ(said.saying("--add-config min.insync.replicas=2"), 2);
+  EXPECT_EQ(said.saying("--add-config min.insync.replicas=2"), 3);
   const std::string safe =
       made({{"min.insync.replicas", "2"}}, {{"cleanup.policy", "compact"}, {"min.insync.replicas", "2"}});
   said = check(safe);

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <fstream>
 #include <optional>
+#include <sstream>
 
 #include "integration/seed_client.h"
 #include "rig/kafka.h"
@@ -57,8 +58,12 @@ class Operators : public ::testing::Test {
     Tidegate minted({"token", "--subject", subject, "--tenant", "acme", "--auth-secret-file", file("secret")},
                     {}, false);
     EXPECT_EQ(minted.process().wait(), 0) << minted.output();
-    const std::string said = minted.output();
-    return said.substr(0, said.find('\n'));
+    std::istringstream lines(minted.output());
+    for (std::string line; std::getline(lines, line);) {
+      if (std::count(line.begin(), line.end(), '.') == 2 && !line.starts_with("{")) return line;
+    }
+    ADD_FAILURE() << minted.output();
+    return {};
   }
   std::unique_ptr<SeedClient> enter(const Tidegate& gateway, const std::string& bearer) {
     client::Settings settings;
