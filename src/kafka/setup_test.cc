@@ -1,5 +1,5 @@
 #include "kafka/setup.h"
-#include "kafka/bulletin.h"
+
 #include "kafka/bulletin.h"
 #include "kafka/client.h"
 #include "kafka/registry.h"

@@ -39,7 +39,8 @@ class Secrets {
     EXPECT_NE(command.find("tidegate"), std::string::npos);
     expect_clean(command, "the list of processes");
     for (const char* target : {"/readyz", "/metrics", "/healthz", "/", "/no-such-place"})
-      expect_clean(rig::http(program.port(), "GET", target).body, target);
+      for (const int port : {program.port(), program.admin_port()})
+        expect_clean(rig::http(port, "GET", target).body, target);
   }
 
  private:

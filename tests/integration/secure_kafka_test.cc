@@ -46,7 +46,7 @@ class SecureKafka : public ::testing::Test {
 
   /// What docs/OPERATING.md says, and nothing more.
   void allow() const {
-    for (const std::string& topic : {diffs(), control()}) {
+    for (const std::string& topic : {diffs(), control(), revocations()}) {
       for (const char* operation : {"Create", "Describe", "DescribeConfigs"})
         broker->allow("setup", operation, topic);
     }
@@ -57,9 +57,12 @@ class SecureKafka : public ::testing::Test {
       broker->allow(user, "Read", control());
       broker->allow(user, "Write", control());
     }
+    broker->allow("serve", "Read", revocations());  // with tokens, as is the next
+    broker->allow("serve", "Write", revocations());
   }
   [[nodiscard]] std::string diffs() const { return name + ".diffs"; }
   [[nodiscard]] std::string control() const { return diffs() + ".control"; }
+  [[nodiscard]] std::string revocations() const { return diffs() + ".revocations"; }
 
   /// librdkafka's settings of a user, as a file.
   [[nodiscard]] std::string properties(const std::string& user, const std::string& more = {}) const {
@@ -103,7 +106,7 @@ class SecureKafka : public ::testing::Test {
     const bool told = rig::eventually([&] {
       if (!gateway.process().running()) return true;
       try {
-        said = rig::http(gateway.port(), "GET", "/readyz").body;
+        said = rig::http(gateway.admin_port(), "GET", "/readyz").body;
       } catch (const std::runtime_error&) {  // it ends
       }
       return said.find("Kafka") != std::string::npos;
@@ -141,7 +144,8 @@ TEST_F(SecureKafka, rows_and_changes_come_the_whole_way_with_exactly_the_rights_
   EXPECT_TRUE(rig::eventually([&] { return watcher.rows().size() == 2; })) << watcher.fault();
   // And not only while all is well.
   broker->kill();
-  EXPECT_TRUE(rig::eventually([&] { return rig::http(gateway.port(), "GET", "/readyz").status == 503; }));
+  EXPECT_TRUE(
+      rig::eventually([&] { return rig::http(gateway.admin_port(), "GET", "/readyz").status == 503; }));
   Secrets::expect_clean(*matcher);
   Secrets::expect_clean(gateway);
   broker->start();
@@ -160,6 +164,31 @@ TEST_F(SecureKafka, rows_and_changes_come_the_whole_way_with_exactly_the_rights_
   matcher.reset();
   broker->disallow("match", "Read", diffs());
   expect_said(run(as("match"), 1), {"lacks the operation Read"});
+}
+
+TEST_F(SecureKafka, revocations_need_no_more_than_the_rights_that_are_documented) {
+  allow();
+  ASSERT_EQ(run(as("setup"), 0).find("NOT READY"), std::string::npos);
+  Words words = as("serve", {"--admin-token", "0123456789abcdef"});
+  words[std::find(words.begin(), words.end(), "none") - words.begin()] = "jwt";
+  words.insert(words.end(), {"--auth-secret", "0123456789abcdef0123456789abcdef"});
+  Tidegate matcher(as("match"));
+  Tidegate gateway(words);
+  gateway.wait_ready();
+  const std::string header = "Authorization: Bearer 0123456789abcdef\r\n";
+  const auto revoke = [&] {
+    return rig::http(gateway.admin_port(), "POST", "/admin/revoke", R"({"jti":"a","until":99999999999})",
+                     header);
+  };
+  EXPECT_EQ(revoke().status, 200) << gateway.output();
+  broker->disallow("serve", "Write", revocations());
+  const auto refused = revoke();
+  EXPECT_EQ(refused.status, 503) << refused.body;
+  EXPECT_NE(refused.body.find("counts in this process alone"), std::string::npos) << refused.body;
+  broker->disallow("serve", "Read", revocations());
+  Tidegate later(words);
+  EXPECT_TRUE(later.process().wait_for_output("topic " + revocations() + ": ")) << later.output();
+  EXPECT_NE(rig::http(later.port(), "GET", "/readyz").status, 200);
 }
 
 TEST_F(SecureKafka, pass_through_reads_and_needs_nothing_more) {

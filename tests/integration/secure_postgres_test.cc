@@ -84,7 +84,7 @@ class SecurePostgres : public ::testing::Test {
     Tidegate gateway(command, environment);
     std::string said;
     const bool told = rig::eventually([&] {
-      said = rig::http(gateway.port(), "GET", "/readyz").body;
+      said = rig::http(gateway.admin_port(), "GET", "/readyz").body;
       return said.find("reached") != std::string::npos;
     });
     EXPECT_TRUE(told) << said;
