@@ -25,6 +25,10 @@ mutants:         ## breaks each rule's code on purpose and wants its test to fai
 	tools/install test
 	tools/mutants
 
+tsan:            ## tests of what runs on several threads under ThreadSanitizer (slow)
+	tools/install test
+	tools/tsan
+
 bench:           ## what delivery costs, beside the floor and others; 15 minutes, on a quiet machine. BENCH='--rounds 5 --seconds 10'
 	tools/install test
 	bench/peers/install
@@ -41,4 +45,4 @@ lint:            ## clang-tidy over everything (slow)
 clean:           ## remove what was built
 	rm -rf build
 
-.PHONY: help run build test long mutants bench format lint clean
+.PHONY: help run build test long mutants tsan bench format lint clean
