@@ -165,7 +165,8 @@ TEST(Snapshot, Rule30IsOneReadTransactionAndUsesOurEvaluator) {
   EXPECT_EQ(sink.rows.size(), 2U);
   EXPECT_FALSE(sink.info.fence.snapshot);
   EXPECT_EQ(sink.info.identity, file.stream().identity());
-  const auto* transaction = transaction_of(file.drain(model));
+  const auto events = file.drain(model);
+  const auto* transaction = transaction_of(events);
   EXPECT_FALSE(sink.info.fence.contains(transaction->lsn, {}));
 }
 
