@@ -148,10 +148,12 @@ Status Gateway::read_policies() {
   }
   const std::lock_guard lock(access_mutex_);
   const bool changed = !(*policies_ == settings->policy);
+  if (changed) {
+    policies_ = std::make_shared<const policy::Options>(settings->policy);
+    give_access();
+  }
+  // Last: whoever reads it and then subscribes meets the tables of now.
   process_.logger.info("configuration reloaded", {{"tables", changed ? "changed" : "as before"}});
-  if (!changed) return {};
-  policies_ = std::make_shared<const policy::Options>(settings->policy);
-  give_access();
   return {};
 }
 

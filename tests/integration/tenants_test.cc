@@ -227,7 +227,7 @@ TEST_F(Tenants, c5_a_reload_takes_effect_for_what_is_subscribed) {
   reload("rows = \"nope = 1\"\n", "has no column");
   EXPECT_TRUE(acme->wait_error("unknown_table")) << acme->frames();
   sql.exec("insert into orders values (-6, 'acme', 'mark-acme-lowest')");
-  reload("idle_timeout_ms", "not reloaded");
+  reload("owner = \"x\"\n", "owner: unknown");
   configure("rows = \"id <= $claims.top\"\n");
   const auto again = client("acme", std::string(kQuery), R"({"top":6})");
   EXPECT_TRUE(again->wait_error("unknown_table")) << again->frames();
