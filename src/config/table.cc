@@ -420,6 +420,43 @@ Section connections() {
             [](auto& s) -> auto& { return s.session.key_template; })}};
 }
 
+/// `--limit-tenant-messages` and the like; `of` gives the place of one kind.
+template <class Of>
+void add_limits(std::vector<Setting>& settings, std::string_view names[4], Of of) {
+  constexpr Range kRange{0, 1'000'000'000};
+  const std::string_view help[4] = {"Connections at the same time; more are answered 429.",
+                                    "Subscriptions at the same time; more are `too_many_subscriptions`.",
+                                    "Messages a second; who sends more is told `rate_limited` and closed.",
+                                    "Subscribes a second; more are `rate_limited`."};
+  if (!names[0].empty())
+    settings.push_back(
+        number(names[0], kGateway, help[0], kRange, [of](auto& s) -> auto& { return of(s).connections; }));
+  if (!names[1].empty())
+    settings.push_back(
+        number(names[1], kGateway, help[1], kRange, [of](auto& s) -> auto& { return of(s).subscriptions; }));
+  settings.push_back(
+      number(names[2], kGateway, help[2], kRange, [of](auto& s) -> auto& { return of(s).messages; }));
+  settings.push_back(
+      number(names[3], kGateway, help[3], kRange, [of](auto& s) -> auto& { return of(s).subscribes; }));
+}
+
+Section limits() {
+  Section out{"Limits (0: none; rates allow ten seconds' worth at once)", {}};
+  std::string_view connection[4] = {"", "", "limit-connection-messages", "limit-connection-subscribes"};
+  std::string_view principal[4] = {"limit-principal-connections", "limit-principal-subscriptions",
+                                   "limit-principal-messages", "limit-principal-subscribes"};
+  std::string_view tenant[4] = {"limit-tenant-connections", "limit-tenant-subscriptions",
+                                "limit-tenant-messages", "limit-tenant-subscribes"};
+  add_limits(out.settings, connection, [](auto& s) -> auto& { return s.session.limits.connection; });
+  add_limits(out.settings, principal, [](auto& s) -> auto& { return s.session.limits.principal; });
+  add_limits(out.settings, tenant, [](auto& s) -> auto& { return s.session.limits.tenant; });
+  out.settings.push_back(
+      number("limit-address-handshakes", kGateway,
+             "Of one IPv4 address, or one /64 of IPv6: handshakes a second; more are answered 429.",
+             {0, 1'000'000'000}, [](auto& s) -> auto& { return s.session.limits.address_handshakes; }));
+  return out;
+}
+
 Section queries() {
   return {
       "Queries",
@@ -563,8 +600,8 @@ std::string Setting::variable() const {
 }
 
 std::vector<Section> sections() {
-  std::vector<Section> out{general(),   data(),    access(),    connections(),
-                           operators(), queries(), snapshots(), single_commands()};
+  std::vector<Section> out{general(), data(),    access(),    connections(),    operators(),
+                           limits(),  queries(), snapshots(), single_commands()};
   // They belong to one call, not to an installation.
   for (Setting& setting : out.back().settings) setting.in_file = false;
   return out;

@@ -7,6 +7,7 @@
 
 #include "auth/verifier.h"
 #include "session/edge.h"
+#include "session/limits.h"
 #include "session/options.h"
 #include "session/probe.h"
 
@@ -18,7 +19,8 @@ struct Context {
       : parts(std::move(given)),
         options(std::move(settings)),
         verifier(std::move(tokens), parts.keys, parts.revocations, parts.clock, parts.metrics),
-        probe(parts.metrics) {}
+        probe(parts.metrics),
+        limits(options.limits, parts.metrics) {}
 
   [[nodiscard]] bool verifies() const {
     return !options.pass_through && verifier.options().mode == auth::Options::Mode::jwt;
@@ -28,6 +30,7 @@ struct Context {
   const Options options;
   const auth::Verifier verifier;
   Probe probe;
+  mutable Limits limits;
   std::atomic<std::size_t> sockets{0};     ///< open, of every kind
   std::atomic<std::size_t> websockets{0};  ///< those of Options::connections_max
 };

@@ -62,10 +62,17 @@ Conversation::Conversation(const Context& context, Probe& probe, hub::Hub& hub, 
       caller_(std::move(caller)) {}
 
 void Conversation::on_text(std::string_view text) {
+  if (const auto over = caller_.admission->message(context_.parts.clock.steady())) {
+    floods_ = true;
+    return hub_.send_error(session_, ErrorCode::rate_limited,
+                           "too many messages (" + std::string(name_of(over->limit)) + ")", {},
+                           over->retry.count());
+  }
   const auto rules = context_.options.pass_through ? protocol::Rules::pass_through : protocol::Rules::managed;
   auto message = protocol::parse_client_message(text, rules);
   probe_.received(operation_of(message));
   std::visit([this](auto& known) { on(known); }, message);
+  caller_.admission->subscriptions(hub_.weigh(session_).subscriptions);
 }
 
 Wall Conversation::token_end() const {
@@ -126,7 +133,24 @@ void Conversation::on(const protocol::Auth& message) {
   if (access_ && !access_->same_claims(before, principal_of(caller_))) narrow_anew();
 }
 
+/// Of what it has, the hub ends some without a message: looked at before it is held against it.
+bool Conversation::limited(const protocol::Subscribe& subscribe) {
+  caller_.admission->subscriptions(hub_.weigh(session_).subscriptions);
+  const auto over = caller_.admission->subscribe(context_.parts.clock.steady());
+  if (!over) return false;
+  const std::string name(name_of(over->limit));
+  if (over->retry.count() == 0) {
+    hub_.send_error(session_, ErrorCode::too_many_subscriptions, "too many subscriptions (" + name + ")",
+                    subscribe.hash_id);
+  } else {
+    hub_.send_error(session_, ErrorCode::rate_limited, "too many subscribes (" + name + ")",
+                    subscribe.hash_id, over->retry.count());
+  }
+  return true;
+}
+
 void Conversation::on(protocol::Subscribe& subscribe) {
+  if (limited(subscribe)) return;
   if (context_.options.pass_through) {
     subscribe_by_key(subscribe);
   } else {

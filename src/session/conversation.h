@@ -21,6 +21,7 @@ struct Caller {
   std::string tenant;                        ///< pass-through: the x-tenant header
   std::optional<auth::Principal> principal;  ///< where tokens are verified
   std::string address;                       ///< of the socket's other end, without its port
+  std::shared_ptr<Admission> admission;      ///< what it counts in
   Wall since{};                              ///< when it asked for its upgrade
   bool v1 = false;                           ///< understands what it did not ask for
 };
@@ -36,6 +37,8 @@ class Conversation {
 
   void on_text(std::string_view text);
   [[nodiscard]] const Caller& caller() const { return caller_; }
+  /// It sends more than it may, and was told: the caller then closes with 1008.
+  [[nodiscard]] bool floods() const { return floods_; }
   /// To be called often. Warns before the token's end; at its end, which is `exp` and the leeway, ends every
   /// subscription and says so; each once a token. True after the grace: the caller then closes with 4001.
   [[nodiscard]] bool token_is_over(Wall now);
@@ -44,6 +47,7 @@ class Conversation {
   void narrow_anew();
 
  private:
+  bool limited(const protocol::Subscribe& subscribe);
   void on(const protocol::Ping& ping);
   void on(protocol::Subscribe& subscribe);
   void on(const protocol::Unsubscribe& unsubscribe);
@@ -62,6 +66,7 @@ class Conversation {
   const AccessPointer& access_;
   const SessionId session_;
   Caller caller_;
+  bool floods_ = false;
   bool warned_ = false;   // of its token's end
   bool expired_ = false;  // and it is over
 };

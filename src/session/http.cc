@@ -105,6 +105,14 @@ Response try_again(std::string_view why, int seconds) {
   return response;
 }
 
+Response too_many(const Limited& over) {
+  auto response = plain(http::status::too_many_requests,
+                        "too many (" + std::string(name_of(over.limit)) + "): try again later\n");
+  response.set(http::field::retry_after, std::to_string(over.retry.count() / 1'000 + 1));
+  response.keep_alive(false);
+  return response;
+}
+
 /// Whether a request wants a WebSocket at all.
 bool asks_for_websocket(const Request& request) {
   return request.method() == http::verb::get && request.version() >= 11 &&
@@ -189,6 +197,10 @@ Awaitable<bool> HttpConnection::serve_one(beast::flat_buffer& buffer) {
   const Opening opening = read_opening(
       joined(request, http::field::sec_websocket_protocol), view(request[http::field::authorization]),
       query_parameter(view(request.target()), context.options.token_parameter));
+  if (const auto over = context.limits.handshake(peer_, shard_.now())) {
+    auto refused = too_many(*over);
+    co_return co_await write(refused);
+  }
   Caller caller;
   caller.tenant = view(request["x-tenant"]);
   caller.v1 = opening.v1;
@@ -198,6 +210,13 @@ Awaitable<bool> HttpConnection::serve_one(beast::flat_buffer& buffer) {
   if (auto refused = refusal(request, opening, caller, seat)) {
     refused->keep_alive(false);
     co_return co_await write(*refused);
+  }
+  Limited over;
+  caller.admission =
+      context.limits.admit(caller.principal ? &*caller.principal : nullptr, shard_.now(), over);
+  if (!caller.admission) {
+    auto refused = too_many(over);
+    co_return co_await write(refused);
   }
   const auto extension =
       context.options.deflate

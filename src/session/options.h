@@ -32,6 +32,19 @@ struct Options {
   /// Pass-through: `{tenant}`, `{table}` and `{hashId}` make the routing key.
   std::string key_template = "{hashId}";
   std::string plain_answer = "tidegate";
+  /// Of what clients do; 0: none. Rates are a second, and ten seconds' worth may come at once.
+  struct Limits {
+    struct Of {
+      std::size_t connections = 0;
+      std::size_t subscriptions = 0;
+      std::size_t messages = 0;    ///< a second
+      std::size_t subscribes = 0;  ///< a second
+    };
+    Of connection{0, 0, 1'000, 500};  ///< its subscriptions: hub::Options
+    Of principal{1'000, 20'000, 5'000, 2'000};
+    Of tenant{50'000, 1'000'000, 100'000, 20'000};
+    std::size_t address_handshakes = 2'000;  ///< a second
+  } limits;
   bool websockets = true;  ///< false: every request is a plain one
 };
 

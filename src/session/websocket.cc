@@ -188,6 +188,8 @@ void WebSocketConnection::on(const FrameReader::Message& message, std::string& p
     case Kind::text:
       queue_.push_pongs(std::exchange(pongs, {}));  // answers in the order of what they answer
       if (!queue_.close_code()) on_text(message);
+      if (conversation_.floods() && !deaf_)
+        violate(number_of(protocol::CloseCode::policy), "too many messages");
       return;
     case Kind::binary:
       return shard_.context().probe.received(Operation::binary);

@@ -1,0 +1,127 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <boost/asio/ip/address.hpp>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "auth/auth.h"
+#include "base/clock.h"
+#include "metrics/metrics.h"
+#include "session/options.h"
+
+namespace tidegate::session {
+
+/// What was gone over, for metrics and for people.
+enum class Limit : std::uint8_t {
+  connection_messages,
+  connection_subscribes,
+  principal_messages,
+  principal_subscribes,
+  principal_connections,
+  principal_subscriptions,
+  tenant_messages,
+  tenant_subscribes,
+  tenant_connections,
+  tenant_subscriptions,
+  address_handshakes,
+};
+inline constexpr int kLimits = 11;
+
+/// `tenant_messages`.
+std::string_view name_of(Limit limit);
+
+struct Limited {
+  Limit limit{};
+  std::chrono::milliseconds retry{0};  ///< when it may pass; 0: nobody knows
+};
+
+/// So many a second, ten seconds' worth at once. Any thread, without a lock: it holds the moment up to which
+/// everything is spent.
+class Rate {
+ public:
+  static constexpr std::chrono::seconds kBurst{10};
+  /// Spends one of `a_second` (0: there is no limit). Else how long until one is there.
+  [[nodiscard]] std::optional<std::chrono::milliseconds> spend(std::size_t a_second, Steady now);
+  [[nodiscard]] bool is_full(Steady now) const { return spent_until_ <= now.time_since_epoch().count(); }
+
+ private:
+  std::atomic<std::int64_t> spent_until_{0};  // ns
+};
+
+/// What the connections of one principal, or of one tenant, have together. Any thread.
+struct Share {
+  std::atomic<std::size_t> connections{0};
+  std::atomic<std::size_t> subscriptions{0};
+  Rate messages;
+  Rate subscribes;
+};
+
+class Limits;
+
+/// One connection's part in its shares, given back when it ends. The shard's thread.
+class Admission {
+ public:
+  Admission(Limits& limits, std::shared_ptr<Share> principal, std::shared_ptr<Share> tenant)
+      : limits_(limits), principal_(std::move(principal)), tenant_(std::move(tenant)) {}
+  ~Admission();
+  Admission(const Admission&) = delete;
+  Admission& operator=(const Admission&) = delete;
+
+  /// Whether one more may pass, which is then counted.
+  [[nodiscard]] std::optional<Limited> message(Steady now);
+  [[nodiscard]] std::optional<Limited> subscribe(Steady now);
+  /// How many subscriptions the connection has now.
+  void subscriptions(std::size_t count);
+
+ private:
+  Limits& limits_;
+  const std::shared_ptr<Share> principal_;  // null where nobody is verified, as is the next
+  const std::shared_ptr<Share> tenant_;
+  Rate messages_;
+  Rate subscribes_;
+  std::size_t subscriptions_ = 0;  // as the shares have them
+};
+
+/// The shares of all who are connected, and the rates of addresses. Any thread; locks are taken for a
+/// handshake alone. Who has left, and has spent nothing for ten seconds, is forgotten.
+class Limits {
+ public:
+  using Options = session::Options::Limits;
+  Limits(Options options, metrics::Registry& metrics);
+
+  /// One more handshake of this address; IPv6: of its /64.
+  [[nodiscard]] std::optional<Limited> handshake(const boost::asio::ip::address& from, Steady now);
+  /// One more connection. `principal` null: it is limited by itself alone.
+  [[nodiscard]] std::shared_ptr<Admission> admit(const auth::Principal* principal, Steady now, Limited& why);
+
+  [[nodiscard]] const Options& options() const { return options_; }
+  std::optional<Limited> count(Limit limit, std::chrono::milliseconds retry = {});
+
+ private:
+  template <class Value>
+  struct Slice {
+    std::mutex mutex;
+    std::unordered_map<std::string, std::shared_ptr<Value>> known;  // guarded by mutex, as is the next
+    std::size_t sweep_at = 64;
+  };
+  static constexpr std::size_t kSlices = 16;
+  static constexpr std::size_t kAddressesMax = 4'096;  // a slice: beyond them addresses share one rate
+  [[nodiscard]] std::shared_ptr<Share> share(const std::string& key, Steady now);
+  [[nodiscard]] std::shared_ptr<Rate> rate(const std::string& key, Steady now);
+
+  const Options options_;
+  std::array<metrics::Counter*, kLimits> counters_{};
+  std::array<Slice<Share>, kSlices> shares_;
+  std::array<Slice<Rate>, kSlices> addresses_;
+  const std::shared_ptr<Rate> other_addresses_ = std::make_shared<Rate>();
+};
+
+}  // namespace tidegate::session
