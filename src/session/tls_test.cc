@@ -87,6 +87,12 @@ TEST_F(TlsTest, ACertificateThatIsNotTrustedIsAnErrorThatSaysSo) {
   wait_metric(R"(tidegate_tls_refused_total{reason="certificate"})", 1);
 }
 
+template <class Condition>
+void wait(Condition condition) {
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  while (!condition() && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+}
+
 TEST_F(TlsTest, WhatAStalledClientsTlsHoldsIsWithinTheBudgetAndIsGivenBack) {
   memory = std::make_shared<Budget>(64 << 20);
   hub.outbox_bytes_max = 8 << 20;
@@ -100,12 +106,11 @@ TEST_F(TlsTest, WhatAStalledClientsTlsHoldsIsWithinTheBudgetAndIsGivenBack) {
     // By reference into shared bytes, so that the outbox holds nothing of its own.
     for (int i = 0; i < 60; ++i) feed.deliver({std::string(100'000, 'x')});
     wait_metric("tidegate_frames_delivered_total", 60);
-    const auto end = std::chrono::steady_clock::now() + kPatience;
-    while (memory->used() == 0 && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+    wait([this] { return memory->used() > 0; });
     EXPECT_GT(memory->used(), 0u);
     EXPECT_LE(memory->used(), 64u << 10);
   }
-  wait_metric("tidegate_connections", 0);
+  wait([this] { return memory->used() == 0; });
   EXPECT_EQ(memory->used(), 0u);
 }
 
