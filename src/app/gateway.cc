@@ -16,6 +16,12 @@ namespace {
 constexpr std::chrono::seconds kRetry{1};
 constexpr std::chrono::seconds kAnswer{5};  // of the feed, to an operator
 
+/// Ok where the time is over or a signal came.
+Status paused(Interrupts& interrupts, std::chrono::milliseconds time) {
+  Status waited = interrupts.wait(time);
+  return waited || waited.error().message.empty() ? Status() : waited;
+}
+
 }  // namespace
 
 std::string place(const std::string& address, std::uint16_t port) {
@@ -170,16 +176,20 @@ void Gateway::waits_for(const std::string& reason) {
   process_.logger.warning("waiting", {{"reason", reason}});
 }
 
-Status Gateway::run(bool again) {
+Status Gateway::run(const std::optional<Anew>& anew) {
+  if (anew && anew->pause.count() > 0) {
+    waits_for(anew->reason);
+    Status waited = paused(process_.interrupts, anew->pause);
+    if (!waited || process_.interrupts.signalled()) return waited;
+  }
   for (;;) {
     Status started = start_backend();
     if (started) break;
     const Fault fault = started.error().fault;
-    if (fault != Fault::unavailable && !(again && fault == Fault::not_found)) return started;
+    if (fault != Fault::unavailable && !(anew && fault == Fault::not_found)) return started;
     waits_for(started.error().message);
-    Status waited = process_.interrupts.wait(kRetry);
-    if (waited) return {};
-    if (!waited.error().message.empty()) return waited;
+    Status waited = paused(process_.interrupts, kRetry);
+    if (!waited || process_.interrupts.signalled()) return waited;
   }
   process_.logger.info("ready");
   return process_.interrupts.wait();

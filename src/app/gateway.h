@@ -1,10 +1,12 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
 #include <string>
 #include <vector>
@@ -30,6 +32,12 @@ struct Lasting {
   std::shared_ptr<transport::Credentials> credentials;  ///< null where no TLS is spoken
 };
 
+/// It has run before in this process.
+struct Anew {
+  std::string reason;
+  std::chrono::milliseconds pause;  ///< before anything is asked of the database and the broker
+};
+
 /// A gateway from its listening socket to its backend. It listens first, so that /healthz and /readyz answer
 /// while the backend waits for its database or its log; a subscribe is answered `unavailable` until then.
 class Gateway {
@@ -42,9 +50,9 @@ class Gateway {
   /// Binds; the error says why that is impossible.
   Status listen();
   /// Starts the backend, again and again while what it needs is unavailable, and then waits for a signal (ok)
-  /// or for a failure of a part (its error). `again`: it has run before, so what `setup` makes and is gone
-  /// now is waited for, too, with the word on /readyz; at a first start that is an error.
-  Status run(bool again);
+  /// or for a failure of a part (its error). `anew`: what `setup` makes and is gone now is waited for, too,
+  /// with the word on /readyz; at a first start that is an error.
+  Status run(const std::optional<Anew>& anew);
   /// What SIGHUP does: reads the certificate and the configuration again. Changed tables count from now on,
   /// also for what is subscribed; of other settings that changed a warning names those. Where the
   /// configuration does not fit, the error (logged too) says why, and the earlier tables stay. Any thread,

@@ -1,4 +1,5 @@
 #include <chrono>
+#include <optional>
 #include <utility>
 
 #include "app/commands.h"
@@ -31,7 +32,8 @@ Status run_gateway(Process process, const Routes& routes,
   const auto credentials = open_credentials(within);
   if (!credentials) return credentials.error();
   const Lasting lasting{*keys, *revocations, *credentials};
-  for (bool again = false;; again = true) {
+  std::optional<Anew> anew;
+  for (;;) {
     const Steady begun = process.clock.steady();
     Gateway gateway(within, routes, lasting);
     if (Status listening = gateway.listen(); !listening) return listening;
@@ -40,7 +42,7 @@ Status run_gateway(Process process, const Routes& routes,
     if (on_listening) on_listening(gateway.port(), gateway.admin_port());
     if (*credentials || !settings.config_file.empty())  // without anything to read SIGHUP ends it
       process.interrupts.on_hangup([&gateway] { static_cast<void>(gateway.reload()); });
-    const Status ended = gateway.run(again);
+    const Status ended = gateway.run(anew);
     process.interrupts.on_hangup({});
     process.logger.info("stopping");
     gateway.stop();
@@ -49,9 +51,8 @@ Status run_gateway(Process process, const Routes& routes,
     if (!begins_anew(ended.error())) return ended;
     process.logger.error("starting anew", {{"reason", ended.error().message}});
     // What fails at once, again and again, must not keep the database and the broker busy.
-    if (process.clock.steady() - begun > kAtOnce) continue;
-    const Status waited = process.interrupts.wait(kAtOnce);
-    if (waited) return {};
+    const bool at_once = process.clock.steady() - begun <= kAtOnce;
+    anew = Anew{ended.error().message, at_once ? kAtOnce : std::chrono::seconds(0)};
   }
 }
 

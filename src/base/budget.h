@@ -55,9 +55,10 @@ class Charge {
     if (budget_ && bytes < bytes_) budget_->used_.fetch_sub(bytes_ - bytes, std::memory_order_relaxed);
     bytes_ = bytes;
   }
-  /// Holds so much more. False, and nothing changed, where the budget has no room for it.
+  /// Holds so much more. False, and nothing changed, where the budget has no room for it; for nothing there
+  /// is always room.
   [[nodiscard]] bool add(std::size_t bytes) {
-    if (budget_ && !budget_->take(bytes, false)) return false;
+    if (budget_ && bytes > 0 && !budget_->take(bytes, false)) return false;
     bytes_ += bytes;
     return true;
   }

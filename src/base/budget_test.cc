@@ -31,6 +31,7 @@ TEST(Budget, what_exists_is_counted_beyond_the_bound) {
   EXPECT_EQ(budget->excess(), 50u);
   Charge other(budget);
   EXPECT_FALSE(other.add(1));
+  EXPECT_TRUE(other.add(0)) << "who wants nothing is refused nothing";
   charge.set(100);
   EXPECT_EQ(budget->excess(), 0u);
 }

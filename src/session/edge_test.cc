@@ -230,6 +230,18 @@ TEST_P(WebSocketTest, WhoFindsNoRoomForAMessageIsClosedWith1013AndOthersAreNot) 
   other->expect("pong");
 }
 
+TEST_P(WebSocketTest, WhoSendsWholeMessagesIsNotCutForWhatOthersHoldBeyondTheBudget) {
+  memory = std::make_shared<Budget>(200'000);
+  start();
+  auto peer = connect();
+  ASSERT_TRUE(peer->opened());
+  Charge others(memory);
+  others.set(memory->bytes_max() + 1);
+  peer->client().send_text(R"({"op":"ping"})");
+  peer->expect("pong");
+  EXPECT_EQ(metric(R"(tidegate_connections_closed_total{code="1013"})"), 0);
+}
+
 TEST_P(WebSocketTest, PingsKeepAPeerThatAnswersAlive) {
   options.idle_timeout = 2s;  // more than a busy machine may keep either side waiting
   options.ping_interval = 200ms;

@@ -63,8 +63,7 @@ TEST_F(Outside, goes_on_after_the_database_was_restarted) {
   rig::Tidegate gateway(serve());
   gateway.wait_ready();
   server.restart(rig::PostgresServer::Stop::immediate);
-  ASSERT_TRUE(
-      rig::eventually([&] { return rig::http(gateway.admin_port(), "GET", "/readyz").status == 200; }));
+  gateway.wait_ready();
   rig::Sql again(url);
   again.exec("insert into orders values (2, 'new')");
   ASSERT_TRUE(rig::eventually([&] {

@@ -4,8 +4,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdlib>
+#include <cstring>
 #include <sstream>
 #include <stdexcept>
 
@@ -60,7 +62,11 @@ void Tidegate::wait_ready() {
   HttpAnswer answer;
   const bool ready = eventually([&] {
     if (!process_->running()) throw std::runtime_error("ended: " + output());
-    answer = http(admin_port_, "GET", "/readyz");
+    try {
+      answer = http(admin_port_, "GET", "/readyz");
+    } catch (const std::runtime_error& unanswered) {
+      answer = {0, "", unanswered.what()};  // it may have just ended: then the next look says so
+    }
     return answer.status == 200;
   });
   if (!ready) throw std::runtime_error("not ready: " + answer.body + "\n" + output());
@@ -90,8 +96,9 @@ HttpAnswer http(int port, const std::string& method, const std::string& target, 
   address.sin_port = htons(static_cast<std::uint16_t>(port));
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   if (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+    const std::string why = std::strerror(errno);
     ::close(fd);
-    throw std::runtime_error("nobody listens on port " + std::to_string(port));
+    throw std::runtime_error("nobody listens on port " + std::to_string(port) + ": " + why);
   }
   const timeval patience{kAnswer.count(), 0};
   ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
