@@ -79,9 +79,9 @@ FrameReader::Next FrameReader::next(Message& message) {
   return violation_.code == 0 ? Next::wanting : Next::violated;
 }
 
-/// The next whole frame, in the fresh bytes or in what was kept.
+/// The next whole frame, in the fresh bytes or in what was kept, as soon as its last byte has come.
 bool FrameReader::gather(Header& header, std::span<char>& frame) {
-  while (!fresh_.empty()) {
+  while (!fresh_.empty() || !kept_.empty()) {
     const bool continued = !kept_.empty();
     const std::string_view seen =
         continued ? std::string_view(kept_) : std::string_view(fresh_.data(), fresh_.size());
@@ -93,14 +93,15 @@ bool FrameReader::gather(Header& header, std::span<char>& frame) {
       fresh_ = fresh_.subspan(wanted);
       return true;
     }
-    const std::size_t more = std::min(wanted - kept_.size(), fresh_.size());
-    kept_.append(fresh_.data(), more);
-    fresh_ = fresh_.subspan(more);
-    if (parsed == Parsed::whole && kept_.size() == wanted) {
+    if (kept_.size() == wanted) {
       frame_given_ = true;
       frame = {kept_.data(), kept_.size()};
       return true;
     }
+    if (fresh_.empty()) return false;
+    const std::size_t more = std::min(wanted - kept_.size(), fresh_.size());
+    kept_.append(fresh_.data(), more);
+    fresh_ = fresh_.subspan(more);
   }
   return false;
 }

@@ -79,6 +79,22 @@ TEST(FrameReader, WhereBytesAreCutChangesNothing) {
   }
 }
 
+TEST(FrameReader, AFrameIsSeenWithItsLastByteWhereverItIsCut) {
+  for (const std::string& text :
+       {frame(9, ""), frame(8, ""), frame(1, ""), frame(9, "ping"), frame(2, std::string(126, 'x')),
+        std::string("\x81\xff\x00\x00\x00\x00\x00\x00\xff\xffmask", 14)}) {
+    const Read whole = read(text);
+    ASSERT_TRUE(whole.messages.size() == 1 || whole.violated == 1002);
+    for (std::size_t at = 0; at <= text.size(); ++at) {
+      FrameReader reader(1'000, false);
+      Read cut;
+      read(reader, text.substr(0, at), cut);
+      read(reader, text.substr(at), cut);
+      EXPECT_EQ(cut, whole) << "cut at " << at << " of " << text.size();
+    }
+  }
+}
+
 TEST(FrameReader, HeadersThatRfc6455ForbidsAre1002) {
   EXPECT_EQ(violation(frame(3, "x")), 1002) << "an opcode that means nothing";
   EXPECT_EQ(violation(frame(11, "")), 1002);
