@@ -29,6 +29,8 @@ Status setup(Process process) {
   if (has_kafka(settings)) {
     kafka::SetupOptions topics;
     topics.check_only = settings.setup.check;
+    topics.partitions = settings.setup.topic_partitions;
+    topics.replicas = settings.setup.topic_replicas;
     if (Status done = kafka::setup(kafka_options(settings), topics, say); !done) return done;
   }
   return {};

@@ -263,6 +263,13 @@ TEST(OtherCommands, HaveTheirOwnFlags) {
   const Settings setup = good({"setup", "--database", kPostgres, "--tables", "a, public.b", "--check"});
   EXPECT_EQ(setup.setup.tables, (Words{"a", "public.b"}));
   EXPECT_TRUE(setup.setup.check);
+  EXPECT_EQ(setup.setup.topic_partitions, 8);
+  EXPECT_EQ(setup.setup.topic_replicas, 0);
+  const Settings topics =
+      good({"setup", "--kafka", "k:1", "--topic-partitions", "32", "--topic-replicas", "3"});
+  EXPECT_EQ(topics.setup.topic_partitions, 32);
+  EXPECT_EQ(topics.setup.topic_replicas, 3);
+  bad({"setup", "--kafka", "k:1", "--topic-partitions", "0"}, {"--topic-partitions:", "from 1 to"});
   EXPECT_TRUE(good({"setup", "--kafka", "k:1"}).database.empty());
   bad({"setup"}, {"--database:", "type"});
   bad({"setup", "--database", "sqlite:x"}, {"no setup"});

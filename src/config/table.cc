@@ -549,6 +549,17 @@ Section single_commands() {
        toggle("keep-identity", kSetup,
               "Leave replica identities as they are; queries that need more of old rows are refused.",
               [](auto& s) -> auto& { return s.setup.keep_identity; }),
+       number(
+           "topic-partitions", kSetup,
+           "Kafka: of the diff topic, where setup makes it. They can't be changed without a new snapshot for "
+           "every client.",
+           {1, 10'000}, [](auto& s) -> auto& { return s.setup.topic_partitions; }),
+       number(
+           "topic-replicas", kSetup,
+           "Kafka: on how many brokers each topic lies that setup makes; 0: the broker's default. With 3 or "
+           "more, two must have a record before it counts (`min.insync.replicas`). Topics that are there are "
+           "compared with it.",
+           {0, 100}, [](auto& s) -> auto& { return s.setup.topic_replicas; }),
        text("subject", kToken, "Whom the token is for.", [](auto& s) -> auto& { return s.token.subject; }),
        text("tenant", kToken, "The tenant it names.", [](auto& s) -> auto& { return s.token.tenant; }),
        text("claims", kToken, "Further claims, a JSON object.",

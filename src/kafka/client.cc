@@ -199,6 +199,13 @@ std::string what_to_type(const Options& options) {
 
 Result<std::int32_t> partition_count(const Options& options, rd_kafka_t* client, const std::string& topic,
                                      std::chrono::milliseconds timeout) {
+  const auto shape = topic_shape(options, client, topic, timeout);
+  if (!shape.ok()) return shape.error();
+  return shape->partitions;
+}
+
+Result<TopicShape> topic_shape(const Options& options, rd_kafka_t* client, const std::string& topic,
+                               std::chrono::milliseconds timeout) {
   const std::string doing = "topic " + topic;
   const Owned<rd_kafka_topic_t> handle(rd_kafka_topic_new(client, topic.c_str(), nullptr));
   if (!handle) return error_of(options, rd_kafka_last_error(), doing);
@@ -209,7 +216,10 @@ Result<std::int32_t> partition_count(const Options& options, rd_kafka_t* client,
   if (metadata->topic_cnt != 1) return error_of(options, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, doing);
   const rd_kafka_metadata_topic_t& found = metadata->topics[0];
   if (found.err != RD_KAFKA_RESP_ERR_NO_ERROR) return error_of(options, found.err, doing, "Describe");
-  return found.partition_cnt;
+  TopicShape shape{found.partition_cnt, found.partition_cnt > 0 ? found.partitions[0].replica_cnt : 0};
+  for (int i = 0; i < found.partition_cnt; ++i)
+    shape.replicas = std::min(shape.replicas, found.partitions[i].replica_cnt);
+  return shape;
 }
 
 Status answers(const Options& options, rd_kafka_t* client, std::chrono::milliseconds timeout) {

@@ -63,7 +63,14 @@ inline int milliseconds(std::chrono::milliseconds time) {
   return static_cast<int>(time.count());
 }
 
+struct TopicShape {
+  std::int32_t partitions = 0;
+  std::int32_t replicas = 0;  ///< of that partition which has the fewest; also those on brokers that are away
+};
 /// Asks the brokers; `not_found` if they don't know the topic.
+Result<TopicShape> topic_shape(const Options& options, rd_kafka_t* client, const std::string& topic,
+                               std::chrono::milliseconds timeout);
+/// The same, of the partitions alone.
 Result<std::int32_t> partition_count(const Options& options, rd_kafka_t* client, const std::string& topic,
                                      std::chrono::milliseconds timeout);
 /// Whether any broker answers. The error says why one that is there would not talk to us (TLS, SASL), as far

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
+#include <thread>
 #include <utility>
 
 #include "base/encoding.h"
@@ -13,8 +15,25 @@ namespace tidegate::kafka {
 namespace {
 
 constexpr std::int64_t kHourMs = 3'600'000;
+constexpr std::chrono::milliseconds kAskAgain{20};
+/// With so many, each record can be on two brokers and one of them be away.
+constexpr std::int32_t kReplicasToLoseOne = 3;
 
 using Say = std::function<void(const std::string&)>;
+
+/// What a question about a topic is answered with that is there, or was just made: a broker learns of it a
+/// little later than the controller that made it, each by itself, and the next question may reach another
+/// one.
+template <class Question>
+auto once_known(const Options& options, Question question) {
+  const auto until = std::chrono::steady_clock::now() + options.open_timeout;
+  for (;;) {
+    auto answer = question();
+    const bool unknown = !answer.ok() && answer.error().fault == Fault::not_found;
+    if (!unknown || std::chrono::steady_clock::now() >= until) return answer;
+    std::this_thread::sleep_for(kAskAgain);
+  }
+}
 
 /// One setup's collaborators, and the wording that the two topics share.
 struct Topics {
@@ -31,20 +50,24 @@ struct Topics {
   }
 
   /// Makes the topic if it is missing and may be made; gives its partitions.
-  [[nodiscard]] Result<std::int32_t> present(const NewTopic& topic) const {
-    auto count = partition_count(options, client, topic.name, options.open_timeout);
-    if (count.ok()) {
-      say(fmt::format("topic {} is there, with {} partition{}", topic.name, *count, *count == 1 ? "" : "s"));
-      return count;
+  [[nodiscard]] Result<std::int32_t> present(NewTopic topic) const {
+    const auto found = topic_shape(options, client, topic.name, options.open_timeout);
+    if (found.ok()) {
+      say(fmt::format("topic {} is there, with {} partition{}", topic.name, found->partitions,
+                      found->partitions == 1 ? "" : "s"));
+      if (found->replicas < wanted.replicas) too_few_replicas(topic.name, found->replicas);
+      return found->partitions;
     }
-    if (count.error().fault != Fault::not_found) return count;
+    if (found.error().fault != Fault::not_found) return found.error();
     if (wanted.check_only) {
       return Error{Fault::not_found,
                    fmt::format("topic {} does not exist: run `tidegate setup --kafka {} --topic {}`",
                                topic.name, options.brokers, options.topics.front())};
     }
+    if (topic.replicas >= kReplicasToLoseOne) topic.config["min.insync.replicas"] = "2";
     if (Status made = create_topic(options, client, topic); !made.ok()) return made.error();
-    count = partition_count(options, client, topic.name, options.open_timeout);
+    const auto count = once_known(
+        options, [&] { return partition_count(options, client, topic.name, options.open_timeout); });
     if (count.ok()) {
       say(fmt::format("made topic {} with {} partition{}", topic.name, *count, *count == 1 ? "" : "s"));
     }
@@ -54,7 +77,7 @@ struct Topics {
   [[nodiscard]] Status diff_topic(const std::string& name) const {
     const auto count = present({name, wanted.partitions, wanted.replicas, {{"cleanup.policy", "delete"}}});
     if (!count.ok()) return count.error();
-    const auto config = topic_config(options, client, name);
+    const auto config = config_of(name);
     if (!config.ok()) return config.error();
     if (value(*config, "cleanup.policy").find("compact") != std::string::npos) {
       return Error{
@@ -85,7 +108,7 @@ struct Topics {
                                "`tidegate setup` again",
                                called, name, *count, options.brokers, name)};
     }
-    const auto config = topic_config(options, client, name);
+    const auto config = config_of(name);
     if (!config.ok()) return config.error();
     if (value(*config, "cleanup.policy") != "compact") {
       return Error{Fault::invalid, fmt::format("{} {} does not only compact (cleanup.policy={}): what it "
@@ -98,9 +121,21 @@ struct Topics {
   }
 
  private:
+  [[nodiscard]] Result<Properties> config_of(const std::string& name) const {
+    return once_known(options, [&] { return topic_config(options, client, name); });
+  }
   static std::string value(const Properties& config, const std::string& name) {
     const auto found = config.find(name);
     return found == config.end() ? std::string() : found->second;
+  }
+
+  void too_few_replicas(const std::string& name, std::int32_t replicas) const {
+    say(fmt::format(
+        "warning: topic {} has {} replica{}, {} are wanted: setup moves nothing between brokers. "
+        "kafka-reassign-partitions.sh --bootstrap-server {} --execute --reassignment-json-file FILE does, "
+        "with "
+        "{} brokers for each partition in FILE",
+        name, replicas, replicas == 1 ? "" : "s", wanted.replicas, options.brokers, wanted.replicas));
   }
 
   void replication(const std::string& name, const Properties& config) const {

@@ -151,6 +151,18 @@ TEST(KafkaSetup, WarnsOfASingleReplicaInSyncForEachTopic) {
   EXPECT_EQ(said.saying("warning: "), 0);
 }
 
+TEST(KafkaSetup, WarnsOfTopicsThatHaveFewerReplicasThanAreWanted) {
+  const std::string topic = made({}, kCompact);
+  Said said = set_up(options_for({topic}), {.replicas = 3, .check_only = true});
+  ASSERT_TRUE(said.status.ok()) << said.status.error().message;
+  for (const std::string& each : {topic, control_topic(topic), revocation_topic(topic)})
+    EXPECT_EQ(said.saying("warning: topic " + each + " has 1 replica, 3 are wanted"), 1) << each;
+  EXPECT_EQ(said.saying("kafka-reassign-partitions.sh --bootstrap-server " + broker().brokers()), 3);
+  said = set_up(options_for({topic}), {.replicas = 1});
+  ASSERT_TRUE(said.status.ok()) << said.status.error().message;
+  EXPECT_EQ(said.saying("are wanted"), 0);
+}
+
 TEST(KafkaSetup, WarnsOfAnUncleanElection) {
   const std::string topic = made({{"unclean.leader.election.enable", "true"}}, kCompact);
   const Said said = check(topic);
@@ -162,7 +174,8 @@ TEST(KafkaSetup, WarnsOfAnUncleanElection) {
 TEST(KafkaSetup, NamesWhatCannotBeMade) {
   Said said = set_up(options_for({new_topic()}), {.replicas = 3});
   ASSERT_FALSE(said.status.ok()) << "there is one broker";
-  EXPECT_TRUE(is(said.status.error(), Fault::invalid, {"making topic", broker().brokers()}));
+  EXPECT_TRUE(
+      is(said.status.error(), Fault::invalid, {"making topic", "replication factor", broker().brokers()}));
   said = set_up(options_for({"a/b"}));
   ASSERT_FALSE(said.status.ok());
   EXPECT_TRUE(is(said.status.error(), Fault::invalid, {"topic a/b"}));

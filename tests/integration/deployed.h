@@ -50,13 +50,13 @@ class Deployed : public ::testing::Test {
       flags.gateways.emplace_back(word);
     for (const char* word : {"--match-linger-ms", "300"}) flags.matcher.emplace_back(word);
     flags.matcher.insert(flags.matcher.end(), more.begin(), more.end());
-    deployment = std::make_unique<Deployment>(url, broker.get(), name, flags);
+    deployment = std::make_unique<Deployment>(url, broker->brokers(), name, flags);
     wait_ready();
   }
   void deploy_one_node(const Words& more = {}) {
     Deployment::Flags flags{{"--auth", "none", "--linger-ms", "1000", "--match-linger-ms", "300"}, {}};
     flags.gateways.insert(flags.gateways.end(), more.begin(), more.end());
-    deployment = std::make_unique<Deployment>(url, nullptr, name, flags);
+    deployment = std::make_unique<Deployment>(url, "", name, flags);
     ASSERT_TRUE(deployment->wait_ready(Deployment::first)) << deployment->output();
   }
   void wait_ready() const {

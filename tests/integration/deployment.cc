@@ -14,11 +14,11 @@ using rig::kPatience;
 
 }  // namespace
 
-Deployment::Deployment(std::string url, rig::KafkaBroker* broker, std::string name, const Flags& flags)
-    : url_(std::move(url)), broker_(broker), name_(std::move(name)) {
+Deployment::Deployment(std::string url, std::string brokers, std::string name, const Flags& flags)
+    : url_(std::move(url)), brokers_(std::move(brokers)), name_(std::move(name)), setup_(flags.setup) {
   setup();
   members_[first].command = command("serve", flags.gateways);
-  if (broker_ != nullptr) {
+  if (!brokers_.empty()) {
     members_[second].command = members_[first].command;
     members_[matcher].command = command("match", flags.matcher);
   }
@@ -32,15 +32,15 @@ Deployment::~Deployment() {
 
 Deployment::Words Deployment::command(const std::string& verb, const Words& more) const {
   Words words{verb, "--database", url_};
-  if (broker_ != nullptr) {
-    words.insert(words.end(), {"--kafka", broker_->brokers(), "--topic", name_ + ".diffs", "--slot", name_});
+  if (!brokers_.empty()) {
+    words.insert(words.end(), {"--kafka", brokers_, "--topic", name_ + ".diffs", "--slot", name_});
   }
   words.insert(words.end(), more.begin(), more.end());
   return words;
 }
 
 void Deployment::setup() {
-  rig::Tidegate program(command("setup", {}), {}, false);
+  rig::Tidegate program(command("setup", setup_), {}, false);
   if (program.process().wait(kPatience) != 0) throw std::runtime_error("setup: " + program.output());
 }
 

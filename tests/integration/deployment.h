@@ -28,9 +28,10 @@ class Deployment {
   struct Flags {
     Words gateways;
     Words matcher;
+    Words setup = {};
   };
-  /// `broker` null: one node. The database has its tables; `setup` is run here.
-  Deployment(std::string url, rig::KafkaBroker* broker, std::string name, const Flags& flags);
+  /// `brokers` empty: one node. The database has its tables; `setup` is run here.
+  Deployment(std::string url, std::string brokers, std::string name, const Flags& flags);
   ~Deployment();
   Deployment(const Deployment&) = delete;
   Deployment& operator=(const Deployment&) = delete;
@@ -82,8 +83,9 @@ class Deployment {
   [[nodiscard]] double counted(const std::string& line) const;
 
   const std::string url_;
-  rig::KafkaBroker* const broker_;
+  const std::string brokers_;
   const std::string name_;
+  const Words setup_;
   mutable std::mutex mutex_;
   std::array<Member, 3> members_;
   std::atomic<bool> stopping_{false};

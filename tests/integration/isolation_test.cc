@@ -127,7 +127,7 @@ class Isolation : public ::testing::Test {
                       "--snapshot-tenant-percent",
                       "100"};
     if (broker != nullptr) broker->create_topic("shop.diffs", 2);
-    deployment = std::make_unique<Deployment>(url, broker, "shop", flags);
+    deployment = std::make_unique<Deployment>(url, broker == nullptr ? "" : broker->brokers(), "shop", flags);
     gateways = broker == nullptr ? 1 : 2;
     if (broker != nullptr) {
       ASSERT_TRUE(deployment->wait_ready(Deployment::matcher)) << deployment->output();

@@ -107,12 +107,25 @@ void wait_until_known(rd_kafka_t* handle, const std::string& name, int partition
   throw std::runtime_error("the broker does not know what became of topic " + name);
 }
 
-std::string properties(int port, int controller, const std::string& data,
-                       const KafkaBroker::Settings& settings) {
+/// The only node of its cluster, or the one that others join.
+std::string first_node(int port, int controller) {
   std::ostringstream out;
   out << "process.roles=broker,controller\nnode.id=1\n"
-      << "controller.quorum.voters=1@127.0.0.1:" << controller << "\n"
-      << "listeners=PLAINTEXT://127.0.0.1:" << port << ",CONTROLLER://127.0.0.1:" << controller << "\n"
+      << "listeners=PLAINTEXT://127.0.0.1:" << port << ",CONTROLLER://127.0.0.1:" << controller << "\n";
+  return out.str();
+}
+
+std::string further_node(int node, int port) {
+  std::ostringstream out;
+  out << "process.roles=broker\nnode.id=" << node << "\nlisteners=PLAINTEXT://127.0.0.1:" << port << "\n";
+  return out.str();
+}
+
+/// `node`: the lines that say who it is. `controller`: the port of the cluster's.
+std::string properties(const std::string& node, int port, int controller, const std::string& data,
+                       const KafkaBroker::Settings& settings) {
+  std::ostringstream out;
+  out << node << "controller.quorum.voters=1@127.0.0.1:" << controller << "\n"
       << "advertised.listeners=PLAINTEXT://127.0.0.1:" << port << "\n"
       << "controller.listener.names=CONTROLLER\n"
       << "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT\n"
@@ -193,8 +206,16 @@ KafkaBroker::KafkaBroker(Guard guard, Settings settings) : lib_(jar_directory())
     settings.insert(settings.begin(), more.begin(), more.end());
   }
   const std::string path = directory_.path() + "/server.properties";
-  std::ofstream(path) << properties(port_.number(), controller_port_.number(), directory_.path() + "/data",
-                                    settings);
+  std::ofstream(path) << properties(first_node(port_.number(), controller_port_.number()), port_.number(),
+                                    controller_port_.number(), directory_.path() + "/data", settings);
+  format();
+  start();
+}
+
+KafkaBroker::KafkaBroker(const KafkaBroker& first, int node, const Settings& settings) : lib_(first.lib_) {
+  std::ofstream(directory_.path() + "/server.properties")
+      << properties(further_node(node, port_.number()), port_.number(), first.controller_port_.number(),
+                    directory_.path() + "/data", settings);
   format();
   start();
 }

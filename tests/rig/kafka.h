@@ -30,6 +30,10 @@ class KafkaBroker {
     Settings users;
   };
   KafkaBroker(Guard guard, Settings settings);
+  /// One more broker of the cluster whose node 1 is `first`, without a controller of its own: `first` is to
+  /// be there before it and longer. Waits until the cluster has `node` brokers.
+  static std::unique_ptr<KafkaBroker> beside(const KafkaBroker& first, int node,
+                                             const Settings& settings = {});
   ~KafkaBroker();
   KafkaBroker(const KafkaBroker&) = delete;
   KafkaBroker& operator=(const KafkaBroker&) = delete;
@@ -58,6 +62,15 @@ class KafkaBroker {
   void launch();
   void wait_until_it_answers();
 
+  using Topics = std::vector<std::string>;
+  /// In a cluster: all partitions of these topics lie on these nodes from now on, the first of which is to
+  /// lead. Waits until they do, and one of them leads.
+  void move(const Topics& topics, const std::vector<int>& nodes);
+  /// Each partition of the cluster is led by the first of its nodes again. Waits until these topics are.
+  void elect_preferred(const Topics& topics);
+  /// Waits until these topics are led by this node and so many have all of them.
+  void wait_led(const Topics& topics, int leader, int in_sync);
+
   void create_topic(const std::string& name, int partitions = 1, const Settings& config = {});
   void delete_topic(const std::string& name);
   /// More partitions than it had.
@@ -66,7 +79,10 @@ class KafkaBroker {
   void delete_records_below(const std::string& topic, int partition, std::int64_t offset);
 
  private:
+  KafkaBroker(const KafkaBroker& first, int node, const Settings& settings);
   void format();
+  /// One of Kafka's command line tools, with this broker to ask.
+  std::string tool(const std::string& main, const std::vector<std::string>& arguments) const;
   TemporaryDirectory directory_;
   std::string lib_;
   Port port_;
