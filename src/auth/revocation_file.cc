@@ -27,6 +27,12 @@ bool write_all(int file, std::string_view text) {
   return ::fdatasync(file) == 0;
 }
 
+/// Whether what is written next begins a line: a disk that was full may have kept half of one.
+bool at_line_start(int file, off_t size) {
+  char last = '\n';
+  return size == 0 || (::pread(file, &last, 1, size - 1) == 1 && last == '\n');
+}
+
 /// What the file holds, as it counts, by key.
 Result<std::map<std::string, std::string>> read(const std::string& path, Revocations& revocations) {
   std::map<std::string, std::string> lines;
@@ -55,7 +61,7 @@ Result<std::unique_ptr<RevocationFile>> RevocationFile::open(const std::string& 
   std::string text;
   for (const auto& [key, line] : *lines) text += line;
   const std::string fresh = path + ".new";
-  const int file = ::open(fresh.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
+  const int file = ::open(fresh.c_str(), O_CREAT | O_TRUNC | O_RDWR | O_APPEND | O_CLOEXEC, 0600);
   if (file < 0) return fault(fresh, "written");
   if (!write_all(file, text) || ::rename(fresh.c_str(), path.c_str()) != 0) {
     const Error error = fault(fresh, "written");
@@ -71,8 +77,13 @@ RevocationFile::~RevocationFile() {
 
 Status RevocationFile::append(const Revocation& revocation) {
   const std::lock_guard lock(mutex_);
-  if (write_all(file_, revocation.json() + "\n")) return {};
-  return fault(path_, "written");
+  const off_t size = ::lseek(file_, 0, SEEK_END);
+  if (size < 0) return fault(path_, "read");
+  if (write_all(file_, (at_line_start(file_, size) ? "" : "\n") + revocation.json() + "\n")) return {};
+  Error error = fault(path_, "written");
+  // Half a line is taken back; where that fails too, the next one begins with the end of this.
+  if (::ftruncate(file_, size) != 0) error.message += "; half a line of it may be left";
+  return error;
 }
 
 }  // namespace tidegate::auth

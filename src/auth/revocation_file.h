@@ -19,7 +19,7 @@ class RevocationFile {
   RevocationFile(const RevocationFile&) = delete;
   RevocationFile& operator=(const RevocationFile&) = delete;
 
-  /// On the disk when it returns.
+  /// On the disk when it returns. Where it fails the file is as it was, and takes what comes next.
   Status append(const Revocation& revocation);
 
  private:

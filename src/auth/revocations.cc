@@ -157,6 +157,7 @@ Revocation Revocations::add(Revocation revocation) {
     const std::unique_lock lock(mutex_);
     forget_over();
     const std::string key = revocation.key();
+    std::erase(forgotten_, key);  // else who takes those would undo this one
     const auto known = entries_.find(key);
     if (known != entries_.end()) {
       Entry& entry = known->second;

@@ -66,7 +66,7 @@ class Revocations {
   /// What is told of each that is new, on the thread that adds it. Null: nobody. When this returns, the
   /// earlier one is not running and will not be called.
   void on_added(std::function<void(const Revocation&)> tell);
-  /// Keys of what was forgotten since the last call.
+  /// Keys of what was forgotten since the last call and has not been added again.
   [[nodiscard]] std::vector<std::string> take_forgotten();
 
  private:

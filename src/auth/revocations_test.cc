@@ -6,7 +6,9 @@
 #include "auth/revocations.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <limits>
@@ -96,6 +98,22 @@ TEST_F(RevocationsTest, NoneIsForgottenBeforeItsTokensHaveExpired) {
   EXPECT_EQ(all->take_forgotten(), std::vector<std::string>{"jti/a"});
   all->add(token("late", 2'000));
   EXPECT_FALSE(all->concern(who("ann", "late")));
+}
+
+TEST_F(RevocationsTest, OneThatComesAgainAfterItWasForgottenIsForgottenNoMore) {
+  const auto all = make();
+  all->add(subject("ann", 1'000, 2'000));
+  all->add(token("a", 2'000));
+  clock.now = 3'000;  // both are over: their records may go
+  all->add(subject("ann", 3'000, 4'000));
+  EXPECT_EQ(all->take_forgotten(), std::vector<std::string>{"jti/a"}) << "the new record would go, too";
+  all->add(token("b", 3'500));
+  clock.now = 3'600;
+  all->add(token("c"));  // forgets `b`
+  all->add(token("b"));
+  EXPECT_TRUE(all->take_forgotten().empty());
+  EXPECT_TRUE(all->concern(who("ann")));
+  EXPECT_TRUE(all->concern(who("bob", "b")));
 }
 
 TEST_F(RevocationsTest, AnEarlierOneIsNeverTakenBack) {
@@ -203,6 +221,55 @@ TEST_F(RevocationsTest, AFileKeepsThemOverARestart) {
   std::stringstream text;
   text << std::ifstream(path).rdbuf();
   EXPECT_EQ(text.str(), token("a").json() + "\n" + subject("ann", 1'000).json() + "\n") << "written anew";
+}
+
+/// While it lives, files grow to `bytes` and no further, as on a disk that is full.
+class FullDisk {
+ public:
+  explicit FullDisk(std::uintmax_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    rlimit full = before_;
+    full.rlim_cur = bytes;
+    ::setrlimit(RLIMIT_FSIZE, &full);
+  }
+  ~FullDisk() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, handler_);
+  }
+  FullDisk(const FullDisk&) = delete;
+  FullDisk& operator=(const FullDisk&) = delete;
+
+ private:
+  void (*handler_)(int);
+  rlimit before_{};
+};
+
+TEST_F(RevocationsTest, AFileOnADiskThatWasFullHoldsWhatWasKeptBeforeAndAfter) {
+  const auto all = make();
+  const auto file = RevocationFile::open(path, *all);
+  ASSERT_TRUE(file);
+  ASSERT_TRUE((*file)->append(token("before")));
+  {
+    const FullDisk full(std::filesystem::file_size(path) + 10);  // half a line has room
+    const Status kept = (*file)->append(token("lost"));
+    ASSERT_FALSE(kept);
+    EXPECT_NE(kept.error().message.find(path), std::string::npos) << kept.error().message;
+  }
+  ASSERT_TRUE((*file)->append(token("after")));
+  std::stringstream text;
+  text << std::ifstream(path).rdbuf();
+  EXPECT_EQ(text.str(), token("before").json() + "\n" + token("after").json() + "\n");
+}
+
+TEST_F(RevocationsTest, HalfALineOfAFileSwallowsNotTheNext) {
+  const auto all = make();
+  const auto file = RevocationFile::open(path, *all);
+  ASSERT_TRUE(file);
+  std::ofstream(path, std::ios::app) << R"({"jti":"half)";
+  ASSERT_TRUE((*file)->append(token("next")));
+  const auto again = make();
+  ASSERT_TRUE(RevocationFile::open(path, *again));
+  EXPECT_TRUE(again->concern(who("bob", "next")));
 }
 
 TEST_F(RevocationsTest, AFileThatCannotBeReadIsAnError) {
