@@ -171,6 +171,24 @@ TEST(PassThrough, ATenantInTheKeyIsAClaim) {
   EXPECT_NE(settings.warnings[1].find("x-tenant"), std::string::npos);
 }
 
+TEST_F(ConfigFile, TrustWhatIsMadeForTokensIsNeverPassThrough) {
+  const Environment unmounted{{"TIDEGATE_DATABASE", ""}};
+  const std::string table = "[[table]]\nname = \"orders\"\ntenant_column = \"tenant\"\n";
+  for (const std::string& text :
+       {std::string("auth_jwks = \"https://id.example/keys\""),
+        std::string("auth_public_key_file = \"k.pem\""), std::string("auth_secret = \"") + kSecret + "\"",
+        "auth_secret_file = \"" + write("s", kSecret) + "\"", std::string("auth_issuer = \"i\""),
+        std::string("auth_audience = \"a\""), std::string("auth_require = \"scope\""), table}) {
+    SCOPED_TRACE(text);
+    const std::string kafka = text == table ? "" : "kafka = \"k:1\"\n";
+    const Words words{"serve", "--config", write("t.toml", kafka + text + "\n")};
+    bad(words, {text == table ? "[[table]]: " : "t.toml:2", "--database", "--auth none"}, unmounted);
+    const Environment said{{"TIDEGATE_DATABASE", ""}, {"TIDEGATE_AUTH", "none"}};
+    EXPECT_TRUE(good(words, said).session.pass_through) << "asked for as such";
+  }
+  bad({"serve", "--revocation-file", "r"}, {"--revocation-file: ", "--database"});
+}
+
 TEST(PassThrough, CannotVerifyTokens) {
   bad({"serve", "--auth", "jwt"}, {"--auth:", "verifies nobody", "--database"});
 }

@@ -186,11 +186,28 @@ void fill_address(Settings& settings, std::string_view address) {
   if (settings.session.address.empty()) settings.session.address = address;
 }
 
+/// What only a gateway that verifies tokens has a use for. Where its database is missing, an empty variable
+/// or a secret that is not mounted, say, it must not come up as one that verifies nobody.
+Status check_made_for_tokens(const GivenSettings& given, const Settings& settings) {
+  constexpr std::string_view kWhatToDo =
+      "is for a gateway that verifies tokens, but there is no --database, and pass-through verifies nobody: "
+      "give a --database, or say --auth none as well";
+  for (const std::string_view name : {"auth-jwks", "auth-secret-file", "auth-secret", "auth-public-key-file",
+                                      "auth-issuer", "auth-audience", "auth-require", "revocation-file"}) {
+    if (given.contains(name)) return fault_of(given, name, kWhatToDo);
+  }
+  if (!settings.policy.tables.empty()) return fault(fmt::format("[[table]]: {}", kWhatToDo));
+  return {};
+}
+
 Status pass_through(const GivenSettings& given, Settings& settings) {
   if (given.contains("auth") && settings.auth.mode == auth::Options::Mode::jwt) {
     return fault_of(
         given, "auth",
         "pass-through (no --database) verifies nobody, as the seed did; give a --database, or leave it out");
+  }
+  if (!given.contains("auth")) {
+    if (Status fits = check_made_for_tokens(given, settings); !fits) return fits;
   }
   if (!settings.policy.tables.empty()) {
     settings.warnings.emplace_back(
