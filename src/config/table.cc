@@ -454,6 +454,10 @@ Section limits() {
       number("limit-address-handshakes", kGateway,
              "Of one IPv4 address, or one /64 of IPv6: handshakes a second; more are answered 429.",
              {0, 1'000'000'000}, [](auto& s) -> auto& { return s.session.limits.address_handshakes; }));
+  out.settings.push_back(number(
+      "limit-address-openings", kGateway,
+      "Of the same: connections at the same time that are no WebSocket (yet); more are closed at once.",
+      {0, 1'000'000'000}, [](auto& s) -> auto& { return s.session.limits.address_openings; }));
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "session/conversation.h"
 #include "session/io.h"
+#include "session/limits.h"
 #include "transport/send_batch.h"
 
 namespace tidegate::session {
@@ -44,8 +45,13 @@ class Connection {
   virtual void revoke() {}
 };
 
+/// The other end of a fresh socket.
+struct Peer {
+  net::ip::address address;
+  AddressOpening opening;  ///< until it is a WebSocket
+};
+
 /// Reads requests from a fresh stream, after its handshake where it has TLS. Starts at once.
-std::unique_ptr<Connection> serve_http(Shard& shard, std::uint64_t number, Stream stream,
-                                       const net::ip::address& peer);
+std::unique_ptr<Connection> serve_http(Shard& shard, std::uint64_t number, Stream stream, Peer peer);
 
 }  // namespace tidegate::session

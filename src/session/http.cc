@@ -40,11 +40,11 @@ constexpr std::uint16_t kAbnormal = 1006;
 
 class HttpConnection final : public Connection {
  public:
-  HttpConnection(Shard& shard, std::uint64_t number, Stream stream, const net::ip::address& peer)
+  HttpConnection(Shard& shard, std::uint64_t number, Stream stream, Peer peer)
       : shard_(shard),
         number_(number),
         stream_(std::move(stream)),
-        peer_(peer),
+        peer_(std::move(peer)),
         deadline_(shard.now() + shard.context().options.handshake_timeout) {}
   void start();
   void flush() override {}
@@ -72,7 +72,7 @@ class HttpConnection final : public Connection {
   Shard& shard_;
   const std::uint64_t number_;
   Stream stream_;
-  const net::ip::address peer_;
+  const Peer peer_;
   Steady deadline_;
   bool waiting_ = true;  // for a request
 };
@@ -197,14 +197,14 @@ Awaitable<bool> HttpConnection::serve_one(beast::flat_buffer& buffer) {
   const Opening opening = read_opening(
       joined(request, http::field::sec_websocket_protocol), view(request[http::field::authorization]),
       query_parameter(view(request.target()), context.options.token_parameter));
-  if (const auto over = context.limits.handshake(peer_, shard_.now())) {
+  if (const auto over = context.limits.handshake(peer_.address, shard_.now())) {
     auto refused = too_many(*over);
     co_return co_await write(refused);
   }
   Caller caller;
   caller.tenant = view(request["x-tenant"]);
   caller.v1 = opening.v1;
-  caller.address = peer_.to_string();
+  caller.address = peer_.address.to_string();
   caller.since = context.parts.clock.wall();
   std::optional<Seat> seat = Seat::take(shard_.context());
   if (auto refused = refusal(request, opening, caller, seat)) {
@@ -313,9 +313,8 @@ Awaitable<void> HttpConnection::refuse(http::status status, std::string_view why
 
 }  // namespace
 
-std::unique_ptr<Connection> serve_http(Shard& shard, std::uint64_t number, Stream stream,
-                                       const net::ip::address& peer) {
-  auto connection = std::make_unique<HttpConnection>(shard, number, std::move(stream), peer);
+std::unique_ptr<Connection> serve_http(Shard& shard, std::uint64_t number, Stream stream, Peer peer) {
+  auto connection = std::make_unique<HttpConnection>(shard, number, std::move(stream), std::move(peer));
   connection->start();
   return connection;
 }

@@ -9,11 +9,13 @@ namespace {
 
 using std::chrono::milliseconds;
 
+constexpr std::chrono::seconds kSweepInterval{1};
+
 // In the order of Limit.
 constexpr std::array<std::string_view, kLimits> kNames{
     "connection_messages",   "connection_subscribes",   "principal_messages", "principal_subscribes",
     "principal_connections", "principal_subscriptions", "tenant_messages",    "tenant_subscribes",
-    "tenant_connections",    "tenant_subscriptions",    "address_handshakes"};
+    "tenant_connections",    "tenant_subscriptions",    "address_handshakes", "address_openings"};
 
 bool over(const std::atomic<std::size_t>& count, std::size_t max) {
   return max > 0 && count.load(std::memory_order_relaxed) >= max;
@@ -112,38 +114,51 @@ std::optional<Limited> Limits::count(Limit limit, milliseconds retry) {
   return Limited{limit, retry};
 }
 
+/// Of those that nobody has any more, the ones that are `gone`, once there are twice as many as were left the
+/// last time. As many as there may be are not looked through for each that comes.
+template <class Value, class Gone>
+void Limits::forget(Slice<Value>& slice, Steady now, Gone gone) {
+  if (slice.known.size() < slice.sweep_at || now < slice.swept + kSweepInterval) return;
+  std::erase_if(slice.known,
+                [&](const auto& one) { return one.second.use_count() == 1 && gone(*one.second); });
+  slice.sweep_at = std::clamp<std::size_t>(2 * slice.known.size(), 64, kAddressesMax);
+  slice.swept = now;
+}
+
 std::shared_ptr<Share> Limits::share(const std::string& key, Steady now) {
   auto& slice = slice_of(shares_, key);
   const std::lock_guard lock(slice.mutex);
-  if (slice.known.size() >= slice.sweep_at) {
-    std::erase_if(slice.known, [now](const auto& one) {
-      const Share& share = *one.second;
-      return one.second.use_count() == 1 && share.messages.is_full(now) && share.subscribes.is_full(now);
-    });
-    slice.sweep_at = std::max<std::size_t>(64, 2 * slice.known.size());
-  }
+  forget(slice, now,
+         [now](const Share& share) { return share.messages.is_full(now) && share.subscribes.is_full(now); });
   auto& found = slice.known[key];
   if (!found) found = std::make_shared<Share>();
   return found;
 }
 
-std::shared_ptr<Rate> Limits::rate(const std::string& key, Steady now) {
+std::shared_ptr<Address> Limits::address(const std::string& key, Steady now) {
   auto& slice = slice_of(addresses_, key);
   const std::lock_guard lock(slice.mutex);
-  if (slice.known.size() >= slice.sweep_at) {
-    std::erase_if(slice.known, [now](const auto& one) { return one.second->is_full(now); });
-    slice.sweep_at = std::max<std::size_t>(64, 2 * slice.known.size());
-  }
+  forget(slice, now, [now](const Address& address) { return address.handshakes.is_full(now); });
   const auto found = slice.known.find(key);
   if (found != slice.known.end()) return found->second;
   if (slice.known.size() >= kAddressesMax) return other_addresses_;
-  return slice.known.emplace(key, std::make_shared<Rate>()).first->second;
+  return slice.known.emplace(key, std::make_shared<Address>()).first->second;
 }
 
 std::optional<Limited> Limits::handshake(const boost::asio::ip::address& from, Steady now) {
   if (options_.address_handshakes == 0) return std::nullopt;
-  const auto retry = rate(key_of(from), now)->spend(options_.address_handshakes, now);
+  const auto retry = address(key_of(from), now)->handshakes.spend(options_.address_handshakes, now);
   return retry ? count(Limit::address_handshakes, *retry) : std::nullopt;
+}
+
+std::optional<AddressOpening> Limits::open(const boost::asio::ip::address& from, Steady now) {
+  if (options_.address_openings == 0) return AddressOpening(nullptr);
+  auto known = address(key_of(from), now);
+  const bool over = known->openings.fetch_add(1, std::memory_order_relaxed) >= options_.address_openings;
+  AddressOpening opening(std::move(known));
+  if (!over) return opening;
+  static_cast<void>(count(Limit::address_openings));
+  return std::nullopt;
 }
 
 std::shared_ptr<Admission> Limits::admit(const auth::Principal* principal, Steady now, Limited& why) {

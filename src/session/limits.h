@@ -32,8 +32,9 @@ enum class Limit : std::uint8_t {
   tenant_connections,
   tenant_subscriptions,
   address_handshakes,
+  address_openings,
 };
-inline constexpr int kLimits = 11;
+inline constexpr int kLimits = 12;
 
 /// `tenant_messages`.
 std::string_view name_of(Limit limit);
@@ -64,6 +65,26 @@ struct Share {
   Rate subscribes;
 };
 
+/// What the connections of one address have together. Any thread.
+struct Address {
+  Rate handshakes;
+  std::atomic<std::size_t> openings{0};
+};
+
+/// A connection of an address that is no WebSocket, or not yet; given back with it.
+class AddressOpening {
+ public:
+  explicit AddressOpening(std::shared_ptr<Address> address) : address_(std::move(address)) {}
+  AddressOpening(AddressOpening&&) noexcept = default;
+  AddressOpening& operator=(AddressOpening&&) = delete;
+  ~AddressOpening() {
+    if (address_) address_->openings.fetch_sub(1, std::memory_order_relaxed);
+  }
+
+ private:
+  std::shared_ptr<Address> address_;  // null: nobody counts
+};
+
 class Limits;
 
 /// One connection's part in its shares, given back when it ends. The shard's thread.
@@ -90,14 +111,16 @@ class Admission {
   std::size_t subscriptions_ = 0;  // as the shares have them
 };
 
-/// The shares of all who are connected, and the rates of addresses. Any thread; locks are taken for a
-/// handshake alone. Who has left, and has spent nothing for ten seconds, is forgotten.
+/// The shares of all who are connected, and what addresses do. Any thread; locks are taken for an opening and
+/// a handshake alone. Who has left, and has spent nothing for ten seconds, is forgotten.
 class Limits {
  public:
   using Options = session::Options::Limits;
   Limits(Options options, metrics::Registry& metrics);
 
-  /// One more handshake of this address; IPv6: of its /64.
+  /// One more connection of this address, IPv6: of its /64, before anything of it was read.
+  [[nodiscard]] std::optional<AddressOpening> open(const boost::asio::ip::address& from, Steady now);
+  /// One more handshake of the same.
   [[nodiscard]] std::optional<Limited> handshake(const boost::asio::ip::address& from, Steady now);
   /// One more connection. `principal` null: it is limited by itself alone.
   [[nodiscard]] std::shared_ptr<Admission> admit(const auth::Principal* principal, Steady now, Limited& why);
@@ -111,17 +134,20 @@ class Limits {
     std::mutex mutex;
     std::unordered_map<std::string, std::shared_ptr<Value>> known;  // guarded by mutex, as is the next
     std::size_t sweep_at = 64;
+    Steady swept{};
   };
   static constexpr std::size_t kSlices = 16;
-  static constexpr std::size_t kAddressesMax = 4'096;  // a slice: beyond them addresses share one rate
+  static constexpr std::size_t kAddressesMax = 4'096;  // a slice: beyond them they share one
   [[nodiscard]] std::shared_ptr<Share> share(const std::string& key, Steady now);
-  [[nodiscard]] std::shared_ptr<Rate> rate(const std::string& key, Steady now);
+  [[nodiscard]] std::shared_ptr<Address> address(const std::string& key, Steady now);
+  template <class Value, class Gone>
+  static void forget(Slice<Value>& slice, Steady now, Gone gone);
 
   const Options options_;
   std::array<metrics::Counter*, kLimits> counters_{};
   std::array<Slice<Share>, kSlices> shares_;
-  std::array<Slice<Rate>, kSlices> addresses_;
-  const std::shared_ptr<Rate> other_addresses_ = std::make_shared<Rate>();
+  std::array<Slice<Address>, kSlices> addresses_;
+  const std::shared_ptr<Address> other_addresses_ = std::make_shared<Address>();
 };
 
 }  // namespace tidegate::session

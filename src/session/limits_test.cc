@@ -28,6 +28,13 @@ class LimitsTest : public EdgeTest {
            R"(","query":{"columns":["id"],"where":[{"column":"id","op":"=","value":)" +
            std::to_string(number) + "}]}}";
   }
+  /// Whether a new connection of ours is served, soon: the end of an earlier one shows a little later.
+  bool served_again() {
+    for (int i = 0; i < 10'000; ++i) {
+      if (enter("ann")->opened()) return true;
+    }
+    return false;
+  }
   [[nodiscard]] double limited(const std::string& limit) const {
     return metric("tidegate_limited_total{limit=\"" + limit + "\"}");
   }
@@ -63,6 +70,52 @@ TEST(Limits, AddressesAreTakenWholeOrBySixtyFourBits) {
   for (int i = 0; i < 10; ++i) EXPECT_FALSE(full("2001:db8:1:2::1"));
   EXPECT_TRUE(full("2001:db8:1:2:ffff::7"));
   EXPECT_FALSE(full("2001:db8:1:3::1"));
+}
+
+TEST(Limits, AddressesThatAreForgottenMakeRoomForOthers) {
+  metrics::Registry metrics;
+  Limits::Options options;
+  options.address_handshakes = 1;
+  Limits limits(options, metrics);
+  const auto refused = [&](std::uint32_t first, int count, Steady now) {
+    int sum = 0;
+    for (int i = 0; i < count; ++i) {
+      const boost::asio::ip::address_v4 address(first + static_cast<std::uint32_t>(i));
+      if (limits.handshake(address, now)) ++sum;
+    }
+    return sum;
+  };
+  EXPECT_GT(refused(0x0a000000, 80'000, Steady(1h)), 10'000) << "those that don't fit share one rate";
+  EXPECT_EQ(refused(0x0b000000, 40'000, Steady(1h + 1min)), 0);
+}
+
+TEST_F(LimitsTest, TrustAnAddressHasSoManyUnfinishedOpenings) {
+  options.limits.address_openings = 3;
+  start();
+  std::vector<std::unique_ptr<RawPeer>> held;
+  for (const char* says : {"", "GET / HTTP/1.1\r\nX-Slow: ", "P"}) {
+    held.push_back(std::make_unique<RawPeer>(place()));
+    held.back()->send(says);
+  }
+  EXPECT_TRUE(RawPeer(place()).ended());
+  EXPECT_EQ(limited("address_openings"), 1);
+  RawPeer other(place(), 0, "127.0.0.2");
+  EXPECT_NE(other.upgrade().find(" 401 "), std::string::npos) << "another address's are its own";
+  held.pop_back();
+  EXPECT_TRUE(served_again());
+  auto first = enter("ann");
+  EXPECT_TRUE(first->opened());
+  EXPECT_TRUE(enter("bob")->opened()) << "what has become a WebSocket is no opening any more";
+}
+
+TEST_F(LimitsTest, TrustAnUnfinishedOpeningIsGivenBackAtItsDeadline) {
+  options.limits.address_openings = 1;
+  options.handshake_timeout = 200ms;
+  start();
+  RawPeer slow(place());
+  slow.send("GET / HTTP/1.1\r\nX-Slow: ");
+  EXPECT_TRUE(slow.ended());
+  EXPECT_TRUE(served_again());
 }
 
 TEST_F(LimitsTest, TrustATenantsConnectionsAreCountedAndGivenBack) {

@@ -44,6 +44,7 @@ struct Options {
     Of principal{1'000, 20'000, 5'000, 2'000};
     Of tenant{50'000, 1'000'000, 100'000, 20'000};
     std::size_t address_handshakes = 2'000;  ///< a second
+    std::size_t address_openings = 4'096;    ///< at the same time
   } limits;
   bool websockets = true;  ///< false: every request is a plain one
 };

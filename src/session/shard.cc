@@ -188,13 +188,23 @@ void Shard::accepted(ErrorStatus error, Socket socket) {
     context_.sockets.fetch_sub(1);
     context_.probe.rejected(Rejection::sockets);
   } else {
-    ErrorStatus ignored;
-    socket.set_option(net::ip::tcp::no_delay(true), ignored);
-    const auto number = next_number();
-    const auto peer = socket.remote_endpoint(ignored);
-    connections_.emplace(number, serve_http(*this, number, stream_over(std::move(socket)), peer.address()));
+    open(std::move(socket));
   }
   accept();
+}
+
+void Shard::open(Socket socket) {
+  ErrorStatus ignored;
+  const auto from = socket.remote_endpoint(ignored).address();
+  auto opening = context_.limits.open(from, now());
+  if (!opening) {
+    context_.sockets.fetch_sub(1);
+    return;
+  }
+  socket.set_option(net::ip::tcp::no_delay(true), ignored);
+  const auto number = next_number();
+  connections_.emplace(
+      number, serve_http(*this, number, stream_over(std::move(socket)), {from, std::move(*opening)}));
 }
 
 Stream Shard::stream_over(Socket socket) const {

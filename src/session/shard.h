@@ -90,6 +90,7 @@ class Shard {
   void read(std::uint64_t number);
   void accept();
   void accepted(ErrorStatus error, Socket socket);
+  void open(Socket socket);
   [[nodiscard]] Stream stream_over(Socket socket) const;
   [[nodiscard]] bool is_meant(const Connection& connection, const Selection& which) const;
   void take_events();

@@ -116,7 +116,8 @@ struct Place {
 /// another reads.
 class RawPeer {
  public:
-  explicit RawPeer(Place place, int receive_buffer = 0);
+  /// `from`: which of loopback's addresses it has; null: any.
+  explicit RawPeer(Place place, int receive_buffer = 0, const char* from = nullptr);
   ~RawPeer() { ::close(socket_); }
   RawPeer(const RawPeer&) = delete;
   RawPeer& operator=(const RawPeer&) = delete;

@@ -146,7 +146,7 @@ void Listener::wait_received(std::size_t count) {
   EXPECT_TRUE(wait([&] { return received_ >= count; })) << received() << " of " << count;
 }
 
-RawPeer::RawPeer(Place place, int receive_buffer)
+RawPeer::RawPeer(Place place, int receive_buffer, const char* from)
     : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
   if (receive_buffer > 0)
     ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
@@ -154,6 +154,10 @@ RawPeer::RawPeer(Place place, int receive_buffer)
   address.sin_family = AF_INET;
   address.sin_port = htons(place.port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  sockaddr_in own{};
+  own.sin_family = AF_INET;
+  own.sin_addr.s_addr = from != nullptr ? ::inet_addr(from) : INADDR_ANY;
+  EXPECT_EQ(::bind(socket_, reinterpret_cast<sockaddr*>(&own), sizeof own), 0) << std::strerror(errno);
   EXPECT_EQ(::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0)
       << std::strerror(errno);
   if (!place.trust) return;
