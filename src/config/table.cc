@@ -420,36 +420,63 @@ Section connections() {
             [](auto& s) -> auto& { return s.session.key_template; })}};
 }
 
-/// `--limit-tenant-messages` and the like; `of` gives the place of one kind.
-template <class Of>
-void add_limits(std::vector<Setting>& settings, std::string_view names[4], Of of) {
-  constexpr Range kRange{0, 1'000'000'000};
-  const std::string_view help[4] = {"Connections at the same time; more are answered 429.",
-                                    "Subscriptions at the same time; more are `too_many_subscriptions`.",
-                                    "Messages a second; who sends more is told `rate_limited` and closed.",
-                                    "Subscribes a second; more are `rate_limited`."};
-  if (!names[0].empty())
-    settings.push_back(
-        number(names[0], kGateway, help[0], kRange, [of](auto& s) -> auto& { return of(s).connections; }));
-  if (!names[1].empty())
-    settings.push_back(
-        number(names[1], kGateway, help[1], kRange, [of](auto& s) -> auto& { return of(s).subscriptions; }));
-  settings.push_back(
-      number(names[2], kGateway, help[2], kRange, [of](auto& s) -> auto& { return of(s).messages; }));
-  settings.push_back(
-      number(names[3], kGateway, help[3], kRange, [of](auto& s) -> auto& { return of(s).subscribes; }));
+/// One of session::Options::Limits::Of, as a setting of whom it is for.
+struct LimitSetting {
+  std::string_view connection, principal, tenant;  ///< names; empty: it has none
+  std::string_view help;
+  std::size_t session::Options::Limits::Of::* field;
+};
+
+constexpr LimitSetting kLimitSettings[] = {
+    {"", "limit-principal-connections", "limit-tenant-connections",
+     "Connections at the same time; more are answered 429.", &session::Options::Limits::Of::connections},
+    {"", "limit-principal-subscriptions", "limit-tenant-subscriptions",
+     "Subscriptions at the same time; more are `too_many_subscriptions`.",
+     &session::Options::Limits::Of::subscriptions},
+    {"limit-connection-messages", "limit-principal-messages", "limit-tenant-messages",
+     "Messages a second; who sends more is told `rate_limited` and closed.",
+     &session::Options::Limits::Of::messages},
+    {"limit-connection-subscribes", "limit-principal-subscribes", "limit-tenant-subscribes",
+     "Subscribes a second; more are `rate_limited`.", &session::Options::Limits::Of::subscribes},
+    {"limit-connection-snapshot-rows", "limit-principal-snapshot-rows", "limit-tenant-snapshot-rows",
+     "Rows of snapshots a second, counted as they are sent; subscribes after more are `rate_limited`.",
+     &session::Options::Limits::Of::snapshot_rows},
+    {"limit-connection-snapshot-ms", "limit-principal-snapshot-ms", "limit-tenant-snapshot-ms",
+     "Milliseconds a second that snapshots are read for; who wait for one together share its time. "
+     "Subscribes "
+     "after more are `rate_limited`.",
+     &session::Options::Limits::Of::snapshot_ms},
+    {"limit-connection-replayed-bytes", "limit-principal-replayed-bytes", "limit-tenant-replayed-bytes",
+     "Bytes a second of what was missed, by who resumes or lags; after more, who lags waits, and subscribes "
+     "are "
+     "`rate_limited`.",
+     &session::Options::Limits::Of::replayed_bytes},
+    {"", "limit-principal-held-bytes", "limit-tenant-held-bytes",
+     "Held in memory at the same time: copies in outboxes, snapshots that are not read to their end, "
+     "unfinished "
+     "messages. Above it outboxes go back to places, snapshots come a part at a time, and subscribes are "
+     "`rate_limited`.",
+     &session::Options::Limits::Of::held_bytes},
+};
+
+template <class Level>
+void add_limits(std::vector<Setting>& settings, std::string_view LimitSetting::* name, Level level) {
+  constexpr Range kRange{0, 1'000'000'000'000};
+  for (const LimitSetting& each : kLimitSettings) {
+    if ((each.*name).empty()) continue;
+    const auto field = each.field;
+    const auto place = [level, field](auto& s) -> auto& { return level(s.session.limits).*field; };
+    settings.push_back((each.*name).ends_with("-bytes")
+                           ? bytes(each.*name, kGateway, each.help, kRange, place)
+                           : number(each.*name, kGateway, each.help, kRange, place));
+  }
 }
 
 Section limits() {
   Section out{"Limits (0: none; rates allow ten seconds' worth at once)", {}};
-  std::string_view connection[4] = {"", "", "limit-connection-messages", "limit-connection-subscribes"};
-  std::string_view principal[4] = {"limit-principal-connections", "limit-principal-subscriptions",
-                                   "limit-principal-messages", "limit-principal-subscribes"};
-  std::string_view tenant[4] = {"limit-tenant-connections", "limit-tenant-subscriptions",
-                                "limit-tenant-messages", "limit-tenant-subscribes"};
-  add_limits(out.settings, connection, [](auto& s) -> auto& { return s.session.limits.connection; });
-  add_limits(out.settings, principal, [](auto& s) -> auto& { return s.session.limits.principal; });
-  add_limits(out.settings, tenant, [](auto& s) -> auto& { return s.session.limits.tenant; });
+  add_limits(out.settings, &LimitSetting::connection, [](auto& all) -> auto& { return all.connection; });
+  add_limits(out.settings, &LimitSetting::principal, [](auto& all) -> auto& { return all.principal; });
+  add_limits(out.settings, &LimitSetting::tenant, [](auto& all) -> auto& { return all.tenant; });
   out.settings.push_back(
       number("limit-address-handshakes", kGateway,
              "Of one IPv4 address, or one /64 of IPv6: handshakes a second; more are answered 429.",

@@ -112,6 +112,7 @@ struct Subscription {
   SubscriptionId id;
   Channel* channel = nullptr;
   protocol::Encoding encoding = protocol::Encoding::raw;
+  std::shared_ptr<Account> account;  ///< null: nobody's
   bool accepted = false;
   /// Waits for a snapshot, or for what decides about its resume: nothing is delivered to it.
   bool pending = true;

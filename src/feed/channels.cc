@@ -53,6 +53,7 @@ Subscription& Channels::subscribe(const SubscribeCommand& command, Channel& chan
   added.encoding = command.encoding;
   added.cursor = command.cursor;
   added.resume_from = command.resume_from;
+  added.account = command.account;
   added.since = added.told = now;
   channel.subscriptions.insert(added.id);
   channel.pending.push_back(added.id);

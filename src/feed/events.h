@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/account.h"
 #include "base/budget.h"
 #include "base/clock.h"
 #include "base/fence.h"
@@ -73,8 +74,9 @@ struct SubscribeCommand {
   std::string routing_key;
   std::shared_ptr<const query::Query> query;  ///< null: pass-through
   protocol::Encoding encoding = protocol::Encoding::raw;
-  std::optional<protocol::Cursor> cursor;  ///< managed
-  std::optional<Lsn> resume_from;          ///< pass-through
+  std::optional<protocol::Cursor> cursor;      ///< managed
+  std::optional<Lsn> resume_from;              ///< pass-through
+  std::shared_ptr<Account> account = nullptr;  ///< whom reading for it is put down to; null: nobody
 };
 struct UnsubscribeCommand {
   SubscriptionId subscription;

@@ -205,13 +205,24 @@ void Managed::start_flight(Channel& channel) {
        channel.id,
        channel.key.substr(0, channel.key.find('/')),
        channel.query,
-       {channel.epoch, channel.hash, *channel.activation, channel.partition, offset, v, std::nullopt}});
+       {channel.epoch, channel.hash, *channel.activation, channel.partition, offset, v, std::nullopt},
+       payers(channel)});
   parts_.probe.snapshots_waiting(parts_.pool.waiting());
   if (!refused) return;
   channel.flight.reset();
   parts_.probe.snapshot_refused(refused->tenant);
   refuse_pending(channel, ErrorCode::unavailable, refused->tenant ? kShareFull : kQueueFull,
                  refused->retry.count());
+}
+
+/// Also of those who leave before it is there.
+std::vector<std::shared_ptr<Account>> Managed::payers(const Channel& channel) const {
+  std::vector<std::shared_ptr<Account>> payers;
+  for (const SubscriptionId id : channel.pending) {
+    const Subscription* waiting = parts_.channels.find(id);
+    if (waiting != nullptr && waiting->account) payers.push_back(waiting->account);
+  }
+  return payers;
 }
 
 void Managed::on_snapshot(SnapshotResult result) {

@@ -118,6 +118,7 @@ class Managed {
   void refuse_pending(Channel& channel, protocol::ErrorCode code, const std::string& message,
                       std::optional<std::int64_t> retry_ms);
   [[nodiscard]] std::optional<Lsn> visible(const Channel& channel) const;
+  [[nodiscard]] std::vector<std::shared_ptr<Account>> payers(const Channel& channel) const;
 
   // Subscriptions.
   void accept(Subscription& subscription);

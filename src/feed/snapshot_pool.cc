@@ -29,6 +29,7 @@ class Spooler final : public source::SnapshotSink {
     // A reader that lost its connection may begin again.
     spool_ = std::make_shared<Spool>(room_);
     rows_.clear();
+    rows_in_part_ = 0;
     info_ = info;
     query_ = info.query ? info.query : job_.query;
     cursor_.fence = info.fence;
@@ -42,6 +43,7 @@ class Spooler final : public source::SnapshotSink {
     if (!rows_.empty() && rows_.size() + text.size() > options_.snapshot_part_bytes) end_part(false);
     if (!rows_.empty()) rows_ += ',';
     rows_ += text;
+    ++rows_in_part_;
     if (spool_->bytes() + rows_.size() > options_.snapshot_bytes_max) {
       fail(Unspooled::too_large,
            {Fault::invalid, "the result is larger than this gateway's limit; narrow the query"});
@@ -68,7 +70,8 @@ class Spooler final : public source::SnapshotSink {
     const auto part = static_cast<std::uint32_t>(spool_->parts());
     if (part == 0) query_->append_columns_json(columns);
     const Status kept = spool_->append(
-        protocol::snapshot_tail(info_.fence.until, cursor_, columns, std::exchange(rows_, {}), part, last));
+        protocol::snapshot_tail(info_.fence.until, cursor_, columns, std::exchange(rows_, {}), part, last),
+        std::exchange(rows_in_part_, 0));
     if (kept) return;
     const bool budget = kept.error().fault == Fault::denied;
     fail(budget ? Unspooled::budget : Unspooled::disk, {Fault::unavailable, kept.error().message});
@@ -90,6 +93,7 @@ class Spooler final : public source::SnapshotSink {
   source::SnapshotInfo info_;
   std::shared_ptr<const query::Query> query_;  // its rows are those that come
   std::string rows_;
+  std::size_t rows_in_part_ = 0;
   std::optional<Unspooled> failed_;
   Error failure_;
 };
@@ -140,9 +144,13 @@ std::optional<SnapshotJob> SnapshotPool::next() {
 
 /// Its tenant may have another thread now: any of those that wait may be the one that takes what is next.
 void SnapshotPool::finish(const SnapshotJob& job, Steady began) {
+  const Steady now = clock_.steady();
+  for (const auto& payer : job.payers) {
+    payer->owe_reading((now - began) / static_cast<std::int64_t>(job.payers.size()), now);
+  }
   {
     const std::lock_guard lock(mutex_);
-    queue_.done(job.tenant, std::chrono::duration_cast<std::chrono::milliseconds>(clock_.steady() - began));
+    queue_.done(job.tenant, std::chrono::duration_cast<std::chrono::milliseconds>(now - began));
   }
   ready_.notify_one();
 }

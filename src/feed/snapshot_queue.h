@@ -8,7 +8,9 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
+#include "base/account.h"
 #include "base/ids.h"
 #include "feed/options.h"
 #include "protocol/cursor.h"
@@ -23,6 +25,8 @@ struct SnapshotJob {
   std::string tenant;  ///< whose share it is of; empty: of what all share
   std::shared_ptr<const query::Query> query;
   protocol::Cursor cursor;  ///< without the fence, which the snapshot brings
+  std::vector<std::shared_ptr<Account>> payers =
+      {};  ///< who wait as it begins: each pays its part of the time
 };
 
 /// Why a snapshot can't even wait.

@@ -17,6 +17,7 @@ namespace tidegate::feed {
 namespace {
 
 using std::chrono::milliseconds;
+using namespace std::chrono_literals;
 
 SnapshotJob job(const std::string& tenant, std::uint64_t number = 0) {
   return {.flight = number, .tenant = tenant};
@@ -170,6 +171,43 @@ TEST_F(SharesTest,
   stage.until_live(modest);
   for (int i = 0; i < 3; ++i) stage.until_live(*greedy[static_cast<std::size_t>(i)]);
   EXPECT_EQ(stage.source.begun(), 4);
+}
+
+class PayingAccount final : public Account {
+ public:
+  void owe_reading(std::chrono::nanoseconds took, Steady) override { paid += took.count(); }
+  void owe_rows(std::size_t, Steady) override {}
+  void owe_replayed(std::size_t, Steady) override {}
+  [[nodiscard]] bool may_replay(Steady) override { return true; }
+  void hold_own(std::size_t) override {}
+  [[nodiscard]] std::shared_ptr<const void> hold(std::shared_ptr<const void> snapshot, std::size_t) override {
+    return snapshot;
+  }
+  [[nodiscard]] bool holds_too_much() const override { return false; }
+  void count_waiting(Steady) override {}
+  std::atomic<std::int64_t> paid{0};  // ns
+};
+
+TEST_F(SharesTest, trust_who_waits_for_a_snapshot_pays_its_part_of_the_time_also_who_leaves) {
+  const auto first = std::make_shared<PayingAccount>();
+  const auto second = std::make_shared<PayingAccount>();
+  const auto query = query_for(1);
+  stage.account = first;
+  Follower& leaves = stage.subscribe("t/things/1", query);
+  stage.account = second;
+  Follower& stays = stage.subscribe("t/things/1", query);
+  stage.active("t/things/1", *query, 1, 100);
+  stage.progress(100, 100);
+  stage.source.wait_begun(1);
+  stage.unsubscribe(leaves);
+  stage.clock.advance(4s);
+  land();
+  stage.until_live(stays);
+  EXPECT_EQ(first->paid, std::chrono::nanoseconds(2s).count());
+  EXPECT_EQ(second->paid, std::chrono::nanoseconds(2s).count());
+  stage.account = nullptr;
+  stage.until_live(stage.subscribe("t/things/1", query));
+  EXPECT_EQ(second->paid, std::chrono::nanoseconds(2s).count()) << "what is reused costs nobody any time";
 }
 
 TEST_F(SharesTest, rule_20_above_the_queue_a_snapshot_is_unavailable_for_everybody) {

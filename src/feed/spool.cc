@@ -24,7 +24,8 @@ std::shared_ptr<const Spool> Spool::of(std::vector<std::string> parts) {
   return spool;
 }
 
-Status Spool::append(std::string part) {
+Status Spool::append(std::string part, std::size_t rows) {
+  rows_ += rows;
   const bool fits = in_file_.empty() && memory_.bytes() + part.size() <= room_.memory_bytes;
   if (!fits || !memory_.add(part.size())) return append_to_file(part);
   part.shrink_to_fit();

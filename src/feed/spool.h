@@ -35,8 +35,9 @@ class Spool {
 
   /// Errors: `unavailable` (a disk that is full, a directory that can't be written: the message names it) and
   /// `denied` (the budget of all files is spent). The spool is of no use then.
-  Status append(std::string part);
+  Status append(std::string part, std::size_t rows = 0);
 
+  [[nodiscard]] std::size_t rows() const { return rows_; }
   [[nodiscard]] std::size_t parts() const { return in_memory_.size() + in_file_.size(); }
   [[nodiscard]] std::size_t bytes() const { return memory_.bytes() + file_.bytes(); }
   [[nodiscard]] std::size_t memory_bytes() const { return memory_.bytes(); }
@@ -58,6 +59,7 @@ class Spool {
   SpoolRoom room_;
   std::vector<std::string> in_memory_;
   std::vector<Piece> in_file_;
+  std::size_t rows_ = 0;
   Charge memory_;
   Charge file_;
   NamelessFile spilled_;

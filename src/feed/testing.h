@@ -287,8 +287,8 @@ class Stage {
     added.id = id;
     added.encoding = encoding;
     added.pass_through = !managed_;
-    EXPECT_TRUE(
-        feed->post(SubscribeCommand{id, key, std::move(query), encoding, std::move(cursor), resume_from}));
+    EXPECT_TRUE(feed->post(
+        SubscribeCommand{id, key, std::move(query), encoding, std::move(cursor), resume_from, account}));
     return added;
   }
   void unsubscribe(Follower& follower) { EXPECT_TRUE(feed->post(UnsubscribeCommand{follower.id})); }
@@ -352,7 +352,8 @@ class Stage {
   std::vector<Relieve> relieved;
   std::vector<Follower*> last_snapshot;  ///< whom the last SnapshotReady was for
   int delivers = 0;
-  bool hold = false;  ///< what is delivered is kept, as in an outbox
+  std::shared_ptr<Account> account;  ///< of who subscribes
+  bool hold = false;                 ///< what is delivered is kept, as in an outbox
   std::vector<FrameRun> held;
 
  private:

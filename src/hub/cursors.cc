@@ -72,10 +72,39 @@ void Hub::State::turn_to_places(Session& session) {
 /// A part of a file is copied into the outbox; no further one while the process holds more than it may,
 /// however many clients wait for theirs.
 bool Hub::State::starves(Session& session, const feed::Spool& spool, std::size_t part) {
-  if (!memory_ || memory_->excess() == 0 || spool.in_memory(part)) return false;
+  if (spool.in_memory(part)) return false;
+  // One part at a time is always there: who reads it goes on.
+  if (session.account && !session.outbox.empty() && session.account->holds_too_much()) {
+    list_starved(session);
+    return true;
+  }
+  if (!memory_ || memory_->excess() == 0) return false;
   if (std::exchange(one_more_, false)) return false;
-  if (!std::exchange(session.starved, true)) starved_.push_back(session.id);
+  list_starved(session);
   return true;
+}
+
+void Hub::State::list_starved(Session& session) {
+  if (std::exchange(session.starved, true)) return;
+  starved_.push_back(session.id);
+  if (session.account) session.account->count_waiting(clock_.steady());
+}
+
+/// Whether what it missed may be asked for now, by its account; else it is looked at again within a second.
+bool Hub::State::may_ask(Session& session) {
+  if (!session.account) return true;
+  const bool crowded = !session.outbox.empty() && session.account->holds_too_much();
+  if (!crowded && session.account->may_replay(clock_.steady())) return true;
+  list_starved(session);
+  return false;
+}
+
+/// Where those with whom it shares an account hold more than they may, it keeps nothing that can be fetched
+/// again.
+void Hub::State::hold_less(Session& session) {
+  if (!session.account->holds_too_much()) return;
+  session.account->count_waiting(clock_.steady());
+  turn_to_places(session);
 }
 
 /// Every second. Where there is still no room one goes on all the same, so that the pressure stays and is

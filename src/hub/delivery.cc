@@ -72,6 +72,11 @@ void Hub::State::on(const feed::SnapshotReady& event) {
     subscription->phase = next_phase(subscription->phase, Trigger::snapshot);
     subscription->place.start_at_snapshot(event.after, event.fence, event.floor);
     subscription->spool = event.spool;
+    if (const auto& account = subscription->session.account) {
+      account->owe_rows(event.spool->rows(), clock_.steady());
+      const auto held = account->hold(event.spool, event.spool->memory_bytes());
+      subscription->spool = std::shared_ptr<const feed::Spool>(held, event.spool.get());
+    }
     subscription->next_part = 0;
     answered(*subscription);
     probe_.snapshot_started();
@@ -95,6 +100,7 @@ void Hub::State::on(const feed::CaughtUp& event) {
     return proceed(session);
   }
   Tally tally;
+  const std::uint64_t pushed = session.outbox.pushed();
   for (const feed::FrameRun& run : event.runs) {
     const HeldReference held(run.batch);
     for (std::uint32_t index : run.frames) {
@@ -102,6 +108,8 @@ void Hub::State::on(const feed::CaughtUp& event) {
     }
   }
   count(tally);
+  if (session.account && session.outbox.pushed() > pushed)
+    session.account->owe_replayed(session.outbox.pushed() - pushed, clock_.steady());
   if (event.conflated) subscription->place.conflated(event.conflated->lsn);
   subscription->place.advance(event.up_to);
   if (event.live) go_live(*subscription);

@@ -12,8 +12,8 @@ Hub::Hub(std::uint16_t shard, Options options, ToFeed to_feed, Clock& clock, met
 }
 Hub::~Hub() = default;
 
-SessionId Hub::open(SessionTraits traits) {
-  return state_->open(traits);
+SessionId Hub::open(SessionTraits traits, std::shared_ptr<Account> account) {
+  return state_->open(traits, std::move(account));
 }
 void Hub::close(SessionId session) {
   state_->close(session);

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/account.h"
 #include "base/budget.h"
 #include "base/clock.h"
 #include "feed/events.h"
@@ -60,7 +61,8 @@ class Hub {
   Hub(const Hub&) = delete;
   Hub& operator=(const Hub&) = delete;
 
-  SessionId open(SessionTraits traits);
+  /// `account`: what is done for the session is put down to it; null: nobody counts.
+  SessionId open(SessionTraits traits, std::shared_ptr<Account> account = nullptr);
   void close(SessionId session);
   [[nodiscard]] Outbox& outbox(SessionId session);
 

@@ -22,6 +22,9 @@ void erase_unordered(std::vector<T>& list, const T& item) {
   list.pop_back();
 }
 
+/// Of what is held for one connection alone, its account does not know so much, at most.
+constexpr std::size_t kCopiesStep = 4'096;
+
 bool is_text(protocol::Encoding encoding) {
   return protocol::plain(encoding) == protocol::Encoding::json || encoding == protocol::Encoding::base64;
 }
@@ -39,10 +42,10 @@ Hub::State::State(std::uint16_t shard, Options options, ToFeed to_feed, Clock& c
 
 // ---- sessions ----
 
-SessionId Hub::State::open(SessionTraits traits) {
+SessionId Hub::State::open(SessionTraits traits, std::shared_ptr<Account> account) {
   owner_.check();
   const SessionId id = ids_.take();
-  sessions_.put(id, std::make_unique<Session>(id, traits, memory_));
+  sessions_.put(id, std::make_unique<Session>(id, traits, memory_, std::move(account)));
   if (traits.v1) progress_due_.emplace_back(clock_.steady() + options_.progress_interval, id);
   return id;
 }
@@ -70,12 +73,27 @@ void Hub::State::mark_dirty(Session& session) {
 }
 
 /// Once a session and batch, not once a frame.
-void Hub::State::tell_outbox_bytes(Session& session) {
+bool Hub::State::tell_outbox_bytes(Session& session) {
   const std::size_t bytes = session.outbox.bytes();
-  session.copies.set(session.outbox.own_bytes());
+  const bool more = tell_copies(session);
   outbox_bytes_untold_ +=
       static_cast<std::int64_t>(bytes) - static_cast<std::int64_t>(session.outbox_bytes_told);
   session.outbox_bytes_told = bytes;
+  return more;
+}
+
+/// Its account is told in steps: who takes what it gets at once costs nothing there. True where it holds
+/// more.
+bool Hub::State::tell_copies(Session& session) {
+  const std::size_t own = session.outbox.own_bytes();
+  session.copies.set(own);
+  if (!session.account) return false;
+  const std::size_t apart = own > session.copies_told ? own - session.copies_told : session.copies_told - own;
+  if (apart < kCopiesStep && (own > 0 || apart == 0)) return false;
+  const bool more = own > session.copies_told;
+  session.copies_told = own;
+  session.account->hold_own(own);
+  return more;
 }
 
 std::vector<SessionId> Hub::State::take_dirty() {
@@ -85,8 +103,9 @@ std::vector<SessionId> Hub::State::take_dirty() {
     const auto* found = sessions_.find(id);
     if (found == nullptr) return true;
     (*found)->dirty = false;
-    tell_outbox_bytes(**found);
+    const bool more = tell_outbox_bytes(**found);
     list_holding(**found);
+    if (more) hold_less(**found);
     return false;
   });
   return taken;
@@ -154,8 +173,13 @@ void Hub::State::subscribe(Session& session, SubscribeRequest request, std::stri
   if (follow_existing(session, request, encoding, reason)) return;
 
   const SubscriptionId id = feed::subscription_id(shard_, ++last_subscription_);
-  feed::SubscribeCommand command{id,       request.routing_key,       std::move(request.query),
-                                 encoding, std::move(request.cursor), request.resume_from};
+  feed::SubscribeCommand command{id,
+                                 request.routing_key,
+                                 std::move(request.query),
+                                 encoding,
+                                 std::move(request.cursor),
+                                 request.resume_from,
+                                 session.account};
   if (!to_feed_(std::move(command))) {
     return send_error(session, protocol::ErrorCode::unavailable, "the gateway is busy", request.hash_id,
                       kRetryMs);
@@ -307,7 +331,7 @@ void Hub::State::write_snapshot(Subscription& subscription) {
     if (starves(session, *spool, subscription.next_part)) break;
     if (!write_part(subscription, *spool, head, held.get())) return lose(subscription);
     ++subscription.next_part;
-    session.copies.set(session.outbox.own_bytes());
+    tell_copies(session);
   }
   if (subscription.next_part > first) mark_dirty(session);  // else it would be looked at again at once
   if (subscription.next_part == spool->parts()) {
@@ -350,7 +374,7 @@ void Hub::State::ask(Subscription& subscription) {
   list_unfinished(subscription);
   Session& session = subscription.session;
   if (subscription.asked || session.asked >= kQuestions) return;
-  if (session.outbox.bytes() > options_.outbox_bytes_low) return;
+  if (session.outbox.bytes() > options_.outbox_bytes_low || !may_ask(session)) return;
   subscription.asked = true;
   ++session.asked;
   const Place& place = subscription.place;

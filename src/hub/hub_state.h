@@ -25,7 +25,7 @@ class Hub::State {
   State(std::uint16_t shard, Options options, ToFeed to_feed, Clock& clock, metrics::Registry& metrics,
         std::shared_ptr<Budget> memory);
 
-  SessionId open(SessionTraits traits);
+  SessionId open(SessionTraits traits, std::shared_ptr<Account> account);
   void close(SessionId id);
   Session& session(SessionId id);
   /// `reason`: why it is not the client who asks; empty: it is.
@@ -74,7 +74,9 @@ class Hub::State {
   void tell(feed::Command command);
   void tell_again();
   void mark_dirty(Session& session);
-  void tell_outbox_bytes(Session& session);
+  bool tell_outbox_bytes(Session& session);
+  static bool tell_copies(Session& session);
+  void hold_less(Session& session);
   void join_channel(Subscription& subscription, ChannelId channel);
   void leave_channel(Subscription& subscription);
 
@@ -96,6 +98,8 @@ class Hub::State {
   void give_back(Condition condition);
   void turn_to_places(Session& session);
   bool starves(Session& session, const feed::Spool& spool, std::size_t part);
+  bool may_ask(Session& session);
+  void list_starved(Session& session);
   void go_on_with_starved();
   void cut_largest();
   void cut(Session& session);
@@ -136,9 +140,9 @@ class Hub::State {
   std::vector<Unwritten> unwritten_;
   std::int64_t outbox_bytes_untold_ = 0;  // to the gauge, until the next flush
   std::uint64_t evicted_ = 0;             // the tail's batches up to here are gone
-  std::vector<SessionId> starved_;        // whose snapshots wait for memory
-  bool one_more_ = false;                 // part may be copied all the same
-  std::vector<SessionId> holding_;        // with something in their outbox when they were last looked at
+  std::vector<SessionId> starved_;  // whose snapshots wait for memory, or what they missed for an account
+  bool one_more_ = false;           // part may be copied all the same
+  std::vector<SessionId> holding_;  // with something in their outbox when they were last looked at
   /// The stream's place in each partition, and the live subscriptions whose filter waits for it.
   struct Stream {
     feed::Passed passed;

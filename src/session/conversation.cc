@@ -65,8 +65,7 @@ void Conversation::on_text(std::string_view text) {
   if (const auto over = caller_.admission->message(context_.parts.clock.steady())) {
     floods_ = true;
     return hub_.send_error(session_, ErrorCode::rate_limited,
-                           "too many messages (" + std::string(name_of(over->limit)) + ")", {},
-                           over->retry.count());
+                           "too many messages (" + name_of(over->limit) + ")", {}, over->retry.count());
   }
   const auto rules = context_.options.pass_through ? protocol::Rules::pass_through : protocol::Rules::managed;
   auto message = protocol::parse_client_message(text, rules);
@@ -138,13 +137,15 @@ bool Conversation::limited(const protocol::Subscribe& subscribe) {
   caller_.admission->subscriptions(hub_.weigh(session_).subscriptions);
   const auto over = caller_.admission->subscribe(context_.parts.clock.steady());
   if (!over) return false;
-  const std::string name(name_of(over->limit));
+  const std::string name = name_of(over->limit);
   if (over->retry.count() == 0) {
     hub_.send_error(session_, ErrorCode::too_many_subscriptions, "too many subscriptions (" + name + ")",
                     subscribe.hash_id);
   } else {
-    hub_.send_error(session_, ErrorCode::rate_limited, "too many subscribes (" + name + ")",
-                    subscribe.hash_id, over->retry.count());
+    const char* const what =
+        over->limit.what == Limit::What::subscribes ? "too many subscribes (" : "too much, for now (";
+    hub_.send_error(session_, ErrorCode::rate_limited, what + name + ")", subscribe.hash_id,
+                    over->retry.count());
   }
   return true;
 }

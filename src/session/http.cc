@@ -106,8 +106,8 @@ Response try_again(std::string_view why, int seconds) {
 }
 
 Response too_many(const Limited& over) {
-  auto response = plain(http::status::too_many_requests,
-                        "too many (" + std::string(name_of(over.limit)) + "): try again later\n");
+  auto response =
+      plain(http::status::too_many_requests, "too many (" + name_of(over.limit) + "): try again later\n");
   response.set(http::field::retry_after, std::to_string(over.retry.count() / 1'000 + 1));
   response.keep_alive(false);
   return response;
@@ -259,7 +259,7 @@ void HttpConnection::upgrade(std::string answer, Caller caller, bool deflate, Se
                              const beast::flat_buffer& ahead) {
   const hub::SessionTraits traits{caller.v1, shard_.context().options.pass_through, deflate};
   const auto number = shard_.next_number();
-  const auto session = shard_.hub().open(traits);
+  const auto session = shard_.hub().open(traits, caller.admission->account());
   Upgrade taken{std::move(stream_),
                 std::move(answer),
                 std::string(static_cast<const char*>(ahead.data().data()), ahead.size()),

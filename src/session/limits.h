@@ -15,55 +15,11 @@
 #include "auth/auth.h"
 #include "base/clock.h"
 #include "metrics/metrics.h"
+#include "session/account.h"
 #include "session/options.h"
+#include "session/share.h"
 
 namespace tidegate::session {
-
-/// What was gone over, for metrics and for people.
-enum class Limit : std::uint8_t {
-  connection_messages,
-  connection_subscribes,
-  principal_messages,
-  principal_subscribes,
-  principal_connections,
-  principal_subscriptions,
-  tenant_messages,
-  tenant_subscribes,
-  tenant_connections,
-  tenant_subscriptions,
-  address_handshakes,
-  address_openings,
-};
-inline constexpr int kLimits = 12;
-
-/// `tenant_messages`.
-std::string_view name_of(Limit limit);
-
-struct Limited {
-  Limit limit{};
-  std::chrono::milliseconds retry{0};  ///< when it may pass; 0: nobody knows
-};
-
-/// So many a second, ten seconds' worth at once. Any thread, without a lock: it holds the moment up to which
-/// everything is spent.
-class Rate {
- public:
-  static constexpr std::chrono::seconds kBurst{10};
-  /// Spends one of `a_second` (0: there is no limit). Else how long until one is there.
-  [[nodiscard]] std::optional<std::chrono::milliseconds> spend(std::size_t a_second, Steady now);
-  [[nodiscard]] bool is_full(Steady now) const { return spent_until_ <= now.time_since_epoch().count(); }
-
- private:
-  std::atomic<std::int64_t> spent_until_{0};  // ns
-};
-
-/// What the connections of one principal, or of one tenant, have together. Any thread.
-struct Share {
-  std::atomic<std::size_t> connections{0};
-  std::atomic<std::size_t> subscriptions{0};
-  Rate messages;
-  Rate subscribes;
-};
 
 /// What the connections of one address have together. Any thread.
 struct Address {
@@ -90,8 +46,7 @@ class Limits;
 /// One connection's part in its shares, given back when it ends. The shard's thread.
 class Admission {
  public:
-  Admission(Limits& limits, std::shared_ptr<Share> principal, std::shared_ptr<Share> tenant)
-      : limits_(limits), principal_(std::move(principal)), tenant_(std::move(tenant)) {}
+  Admission(Limits& limits, std::shared_ptr<Share> principal, std::shared_ptr<Share> tenant);
   ~Admission();
   Admission(const Admission&) = delete;
   Admission& operator=(const Admission&) = delete;
@@ -101,13 +56,11 @@ class Admission {
   [[nodiscard]] std::optional<Limited> subscribe(Steady now);
   /// How many subscriptions the connection has now.
   void subscriptions(std::size_t count);
+  /// What is done for it is put down to this; it may outlive the connection.
+  [[nodiscard]] const std::shared_ptr<ConnectionAccount>& account() const { return account_; }
 
  private:
-  Limits& limits_;
-  const std::shared_ptr<Share> principal_;  // null where nobody is verified, as is the next
-  const std::shared_ptr<Share> tenant_;
-  Rate messages_;
-  Rate subscribes_;
+  const std::shared_ptr<ConnectionAccount> account_;
   std::size_t subscriptions_ = 0;  // as the shares have them
 };
 
@@ -126,7 +79,7 @@ class Limits {
   [[nodiscard]] std::shared_ptr<Admission> admit(const auth::Principal* principal, Steady now, Limited& why);
 
   [[nodiscard]] const Options& options() const { return options_; }
-  std::optional<Limited> count(Limit limit, std::chrono::milliseconds retry = {});
+  [[nodiscard]] const std::shared_ptr<const LimitCounters>& counters() const { return counters_; }
 
  private:
   template <class Value>
@@ -138,13 +91,13 @@ class Limits {
   };
   static constexpr std::size_t kSlices = 16;
   static constexpr std::size_t kAddressesMax = 4'096;  // a slice: beyond them they share one
-  [[nodiscard]] std::shared_ptr<Share> share(const std::string& key, Steady now);
+  [[nodiscard]] std::shared_ptr<Share> share(const std::string& key, const Share::Of& of, Steady now);
   [[nodiscard]] std::shared_ptr<Address> address(const std::string& key, Steady now);
   template <class Value, class Gone>
   static void forget(Slice<Value>& slice, Steady now, Gone gone);
 
   const Options options_;
-  std::array<metrics::Counter*, kLimits> counters_{};
+  const std::shared_ptr<const LimitCounters> counters_;
   std::array<Slice<Share>, kSlices> shares_;
   std::array<Slice<Address>, kSlices> addresses_;
   const std::shared_ptr<Address> other_addresses_ = std::make_shared<Address>();

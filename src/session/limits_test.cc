@@ -4,6 +4,8 @@
 // 3. what is remembered of those who left is bounded.
 #include "session/limits.h"
 
+#include <functional>
+
 #include "session/testing.h"
 
 namespace tidegate::session::testing {
@@ -116,6 +118,185 @@ TEST_F(LimitsTest, TrustAnUnfinishedOpeningIsGivenBackAtItsDeadline) {
   slow.send("GET / HTTP/1.1\r\nX-Slow: ");
   EXPECT_TRUE(slow.ended());
   EXPECT_TRUE(served_again());
+}
+
+TEST(Rate, LetsOneOweWhatIsDoneAndWaitForIt) {
+  Rate rate;
+  Steady now{1h};
+  rate.owe(20, 2, now);
+  EXPECT_FALSE(rate.owes(now)) << "ten seconds' worth";
+  rate.owe(6, 2, now);
+  ASSERT_TRUE(rate.owes(now));
+  EXPECT_GT(*rate.owes(now), 2'900ms);
+  EXPECT_LE(*rate.owes(now), 3'001ms);
+  EXPECT_TRUE(rate.owes(now + 2'990ms));
+  EXPECT_FALSE(rate.owes(now + 3s));
+  rate.owe(1'000'000'000'000, 1, now);
+  EXPECT_LE(*rate.owes(now), 1h) << "however much it was";
+  Rate none;
+  none.owe(1'000'000, 0, now);
+  EXPECT_FALSE(none.owes(now));
+}
+
+/// Limits of what is known afterwards: one subscribe overdoes it, and the next is refused.
+class DebtTest : public LimitsTest {
+ protected:
+  /// The answer to a subscribe, up to its snapshot and `until`, or its refusal.
+  static std::string ask(Listener& listener, int number, std::string_view until = "\"snapshot\"") {
+    listener.client().send_text(subscribe(number));
+    for (;;) {
+      std::string text = listener.next();
+      if (text.find(until) != std::string::npos) return "served";
+      if (text.empty() || text.find("rate_limited") != std::string::npos) return text;
+    }
+  }
+  /// `ann` overdoes it; who of her tenant is refused then, by which limit? Nobody of another.
+  void expect_refused(const std::string& limit, std::string_view until, const std::function<void()>& overdo) {
+    start();
+    set_catalogue();
+    overdo();
+    auto ann = enter("ann");
+    EXPECT_EQ(ask(*ann, 1, until), "served") << "nobody knew";
+    feed.snapshots_are(nullptr);
+    feed.miss({});
+    const std::string refused = ask(*ann, 2);
+    EXPECT_NE(refused.find(limit), std::string::npos) << refused;
+    EXPECT_NE(refused.find(R"("retry_ms")"), std::string::npos) << refused;
+    auto again = enter("ann");
+    auto bob = enter("bob");
+    auto stranger = enter("ann", "globex");
+    EXPECT_EQ(ask(*again, 3) == "served", limit.starts_with("connection"));
+    EXPECT_EQ(ask(*bob, 4) == "served", !limit.starts_with("tenant"));
+    EXPECT_EQ(ask(*stranger, 5), "served");
+    EXPECT_GE(limited(limit), 1);
+  }
+  void expect_rows_refused(const std::string& limit) {
+    auto spool = std::make_shared<feed::Spool>();
+    EXPECT_TRUE(spool->append(R"(,"version":0,"cursor":{"lsn":"0"},"rows":[]})", 2'000).ok());
+    expect_refused(limit, "\"snapshot\"", [&] { feed.snapshots_are(spool); });
+  }
+  void expect_reading_refused(const std::string& limit) {
+    expect_refused(limit, "\"snapshot\"", [&] { feed.snapshots_are(nullptr, 2'000s); });
+  }
+  void expect_replay_refused(const std::string& limit) {
+    expect_refused(limit, "missed", [&] { feed.miss({"missed" + std::string(100'000, 'x')}); });
+  }
+};
+
+TEST_F(DebtTest, TrustRowsOfSnapshotsAreCountedByConnection) {
+  options.limits.connection.snapshot_rows = 100;
+  expect_rows_refused("connection_snapshot_rows");
+}
+TEST_F(DebtTest, TrustRowsOfSnapshotsAreCountedByPrincipal) {
+  options.limits.principal.snapshot_rows = 100;
+  expect_rows_refused("principal_snapshot_rows");
+}
+TEST_F(DebtTest, TrustRowsOfSnapshotsAreCountedByTenant) {
+  options.limits.tenant.snapshot_rows = 100;
+  expect_rows_refused("tenant_snapshot_rows");
+}
+TEST_F(DebtTest, TrustTheTimeOfSnapshotsIsCountedByConnection) {
+  options.limits.principal.snapshot_ms = options.limits.tenant.snapshot_ms = 0;
+  expect_reading_refused("connection_snapshot_ms");
+}
+TEST_F(DebtTest, TrustTheTimeOfSnapshotsIsCountedByPrincipal) {
+  options.limits.connection.snapshot_ms = options.limits.tenant.snapshot_ms = 0;
+  expect_reading_refused("principal_snapshot_ms");
+}
+TEST_F(DebtTest, TrustTheTimeOfSnapshotsIsCountedByTenant) {
+  options.limits.connection.snapshot_ms = options.limits.principal.snapshot_ms = 0;
+  expect_reading_refused("tenant_snapshot_ms");
+}
+TEST_F(DebtTest, TrustReplayedBytesAreCountedByConnection) {
+  options.limits.connection.replayed_bytes = 1'000;
+  expect_replay_refused("connection_replayed_bytes");
+}
+TEST_F(DebtTest, TrustReplayedBytesAreCountedByPrincipal) {
+  options.limits.principal.replayed_bytes = 1'000;
+  expect_replay_refused("principal_replayed_bytes");
+}
+TEST_F(DebtTest, TrustReplayedBytesAreCountedByTenant) {
+  options.limits.tenant.replayed_bytes = 1'000;
+  expect_replay_refused("tenant_replayed_bytes");
+}
+
+/// Bytes that are held: a snapshot in memory that one of a tenant does not read.
+class HeldTest : public DebtTest {
+ protected:
+  void expect_refused_while_held(const std::string& limit) {
+    start();
+    set_catalogue();
+    auto spool = std::make_shared<feed::Spool>();
+    for (int i = 0; i < 64; ++i) EXPECT_TRUE(spool->append(std::string(1 << 18, 'x')).ok());
+    feed.snapshots_are(spool);
+    const auto now = unix_us(clock.wall()) / 1'000'000;
+    auto slow = std::make_unique<RawPeer>(place(), 4'096);
+    slow->upgrade("Authorization: Bearer " + auth::mint({"ann", "acme", now + 3'600}, auth) + "\r\n");
+    slow->send(RawPeer::frame(1, subscribe(1)));
+    feed.wait_subscribed(1);
+    feed.snapshots_are(nullptr);
+    spool.reset();
+    auto ann = enter("ann");
+    auto bob = enter("bob");
+    EXPECT_EQ(ask(*enter("ann", "globex"), 5), "served");
+    while (limited(limit) == 0 && ask(*ann, 2) == "served") {  // its shard may not have taken it yet
+    }
+    EXPECT_NE(ask(*ann, 2).find(limit), std::string::npos);
+    EXPECT_EQ(ask(*bob, 3) == "served", !limit.starts_with("tenant"));
+    EXPECT_EQ(ask(*enter("ann", "globex"), 5), "served");
+    slow.reset();
+    while (ask(*ann, 4) != "served") {  // its end shows a little later
+    }
+  }
+};
+
+TEST_F(HeldTest, TrustWhatIsHeldIsCountedByPrincipalAndGivenBack) {
+  options.limits.principal.held_bytes = 1 << 20;
+  expect_refused_while_held("principal_held_bytes");
+}
+TEST_F(HeldTest, TrustWhatIsHeldIsCountedByTenantAndGivenBack) {
+  options.limits.tenant.held_bytes = 1 << 20;
+  expect_refused_while_held("tenant_held_bytes");
+}
+
+TEST_F(HeldTest, TrustUnfinishedMessagesAreHeldToo) {
+  options.limits.principal.held_bytes = 100'000;
+  start();
+  set_catalogue();
+  const auto now = unix_us(clock.wall()) / 1'000'000;
+  const std::string bearer =
+      "Authorization: Bearer " + auth::mint({"ann", "acme", now + 3'600}, auth) + "\r\n";
+  RawPeer greedy(place());
+  greedy.upgrade(bearer);
+  greedy.send(RawPeer::frame(1, std::string(200'000, 'x'), false));
+  const auto frame = greedy.next();
+  ASSERT_TRUE(frame);
+  EXPECT_EQ(frame->close_code(), 1013);
+  EXPECT_EQ(limited("principal_held_bytes"), 1);
+  EXPECT_EQ(ask(*enter("bob"), 1), "served");
+}
+
+TEST(ConnectionAccount, ASnapshotThatSeveralOfAShareWaitForIsHeldOnce) {
+  metrics::Registry metrics;
+  Options::Limits::Of of;
+  of.held_bytes = 1'000;
+  const auto tenant = std::make_shared<Share>(of);
+  const auto counters = std::make_shared<LimitCounters>(metrics);
+  ConnectionAccount ann(counters, of, std::make_shared<Share>(of), tenant);
+  ConnectionAccount bob(counters, of, std::make_shared<Share>(of), tenant);
+  const auto snapshot = std::make_shared<const std::string>("rows");
+  auto one = ann.hold(snapshot, 800);
+  auto two = bob.hold(snapshot, 800);
+  EXPECT_EQ(tenant->held->used(), 800U);
+  EXPECT_FALSE(ann.holds_too_much());
+  auto another = bob.hold(std::make_shared<const std::string>("others"), 300);
+  EXPECT_TRUE(ann.holds_too_much()) << "the tenant does";
+  another.reset();
+  one.reset();
+  EXPECT_EQ(tenant->held->used(), 800U);
+  EXPECT_EQ(ann.principal()->held->used(), 0U);
+  two.reset();
+  EXPECT_EQ(tenant->held->used(), 0U);
 }
 
 TEST_F(LimitsTest, TrustATenantsConnectionsAreCountedAndGivenBack) {

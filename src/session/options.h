@@ -39,10 +39,16 @@ struct Options {
       std::size_t subscriptions = 0;
       std::size_t messages = 0;    ///< a second
       std::size_t subscribes = 0;  ///< a second
+      /// The next three are owed when it is done; who owes more than ten seconds' worth may not begin anew.
+      std::size_t snapshot_rows = 0;   ///< sent, a second
+      std::size_t snapshot_ms = 0;     ///< of reading, a second
+      std::size_t replayed_bytes = 0;  ///< a second
+      std::size_t held_bytes = 0;      ///< at the same time
     };
-    Of connection{0, 0, 1'000, 500};  ///< its subscriptions: hub::Options
-    Of principal{1'000, 20'000, 5'000, 2'000};
-    Of tenant{50'000, 1'000'000, 100'000, 20'000};
+    /// Its subscriptions and what is held for it: hub::Options.
+    Of connection{0, 0, 1'000, 500, 500'000, 1'000, 32 << 20, 0};
+    Of principal{1'000, 20'000, 5'000, 2'000, 1'000'000, 1'000, 64 << 20, 64 << 20};
+    Of tenant{50'000, 1'000'000, 100'000, 20'000, 4'000'000, 1'500, 256 << 20, 256 << 20};
     std::size_t address_handshakes = 2'000;  ///< a second
     std::size_t address_openings = 4'096;    ///< at the same time
   } limits;

@@ -50,12 +50,18 @@ class PlayedFeed {
   /// Waits until so many subscriptions in all went live; their commands, in the order of arrival.
   std::vector<feed::SubscribeCommand> wait_live(std::size_t count);
   std::size_t wait_unsubscribed(std::size_t count);
+  /// Waits until so many subscribes were answered.
+  void wait_subscribed(std::size_t count);
   /// One batch of records, to one shard or to all.
   void deliver(const std::vector<std::string>& payloads, std::uint32_t channel = 1);
+  /// Who catches up has missed this.
+  void miss(std::vector<std::string> payloads);
   void post(std::size_t shard, feed::Event event, std::size_t bytes = 1) {
     ports_.at(shard).post(std::move(event), bytes);
   }
   [[nodiscard]] std::size_t backlog(std::size_t shard) const { return ports_.at(shard).backlog_bytes(); }
+  /// What each snapshot is, from the next subscribe on, and how long it was read for.
+  void snapshots_are(std::shared_ptr<const feed::Spool> spool, std::chrono::nanoseconds read = {});
   /// Subscribes are answered with this instead.
   void refuse_with(feed::Refused refusal) { refusal_ = std::move(refusal); }
 
@@ -64,8 +70,12 @@ class PlayedFeed {
   void on(const feed::UnsubscribeCommand&);
   void on(const feed::CatchUpCommand& command);
   static void on(const feed::InspectCommand& command) { command.answer({}); }
+  feed::FrameRun run_of(const std::vector<std::string>& payloads, std::uint32_t channel);
   std::vector<feed::ShardPort> ports_;
   std::optional<feed::Refused> refusal_;
+  std::shared_ptr<const feed::Spool> spool_;  // guarded by mutex_, as is all that follows
+  std::chrono::nanoseconds read_{0};
+  std::vector<std::string> missed_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<feed::SubscribeCommand> subscribed_;

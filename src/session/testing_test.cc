@@ -27,8 +27,10 @@ void PlayedFeed::on(const feed::SubscribeCommand& command) {
   accepted.partition = Partition(0);
   accepted.after = FeedSeq(seq_);
   ports_.at(shard).post(accepted, 1);
-  auto spool = feed::Spool::of({R"(,"version":0,"cursor":{"lsn":"0"},"rows":[]})"});
+  if (command.account) command.account->owe_reading(read_, std::chrono::steady_clock::now());
+  auto spool = spool_ ? spool_ : feed::Spool::of({R"(,"version":0,"cursor":{"lsn":"0"},"rows":[]})"});
   ports_.at(shard).post(feed::SnapshotReady{{command.subscription}, spool, {}, FeedSeq(seq_), Lsn()}, 1);
+  changed_.notify_all();
 }
 
 void PlayedFeed::on(const feed::UnsubscribeCommand&) {
@@ -39,8 +41,10 @@ void PlayedFeed::on(const feed::UnsubscribeCommand&) {
 
 void PlayedFeed::on(const feed::CatchUpCommand& command) {
   std::lock_guard lock(mutex_);
+  std::vector<feed::FrameRun> runs;
+  if (!missed_.empty()) runs.push_back(run_of(missed_, 1));
   ports_.at(feed::shard_of(command.subscription))
-      .post(feed::CaughtUp{command.subscription, command.after, {}, FeedSeq(seq_), true}, 1);
+      .post(feed::CaughtUp{command.subscription, command.after, std::move(runs), FeedSeq(seq_), true}, 1);
   ++live_;
   changed_.notify_all();
 }
@@ -51,16 +55,20 @@ std::vector<feed::SubscribeCommand> PlayedFeed::wait_live(std::size_t count) {
   return subscribed_;
 }
 
+void PlayedFeed::wait_subscribed(std::size_t count) {
+  std::unique_lock lock(mutex_);
+  EXPECT_TRUE(changed_.wait_for(lock, kPatience, [&] { return subscribed_.size() >= count; }));
+}
+
 std::size_t PlayedFeed::wait_unsubscribed(std::size_t count) {
   std::unique_lock lock(mutex_);
   EXPECT_TRUE(changed_.wait_for(lock, kPatience, [&] { return unsubscribed_ >= count; }));
   return unsubscribed_;
 }
 
-void PlayedFeed::deliver(const std::vector<std::string>& payloads, std::uint32_t channel) {
+feed::FrameRun PlayedFeed::run_of(const std::vector<std::string>& payloads, std::uint32_t channel) {
   auto batch = std::make_shared<feed::FrameBatch>();
   feed::FrameRun run;
-  std::lock_guard lock(mutex_);
   for (const auto& payload : payloads) {
     feed::Frame frame;
     frame.channel = ChannelId(channel);
@@ -76,7 +84,24 @@ void PlayedFeed::deliver(const std::vector<std::string>& payloads, std::uint32_t
     batch->frames.push_back(frame);
   }
   run.batch = batch;
-  for (auto& port : ports_) port.post(feed::Deliver{run}, batch->bytes.size());
+  return run;
+}
+
+void PlayedFeed::deliver(const std::vector<std::string>& payloads, std::uint32_t channel) {
+  std::lock_guard lock(mutex_);
+  const feed::FrameRun run = run_of(payloads, channel);
+  for (auto& port : ports_) port.post(feed::Deliver{run}, run.batch->bytes.size());
+}
+
+void PlayedFeed::miss(std::vector<std::string> payloads) {
+  std::lock_guard lock(mutex_);
+  missed_ = std::move(payloads);
+}
+
+void PlayedFeed::snapshots_are(std::shared_ptr<const feed::Spool> spool, std::chrono::nanoseconds read) {
+  std::lock_guard lock(mutex_);
+  spool_ = std::move(spool);
+  read_ = read;
 }
 
 Listener::Listener(client::Loop& loop, client::Settings settings) {

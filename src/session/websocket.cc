@@ -178,7 +178,8 @@ void WebSocketConnection::keep_unfinished(bool whole) {
     unfinished_since_ = shard_.now();
   }
   if (kept < unfinished_.bytes()) unfinished_.set(kept);
-  if (unfinished_.add(kept - unfinished_.bytes()) || deaf_) return;
+  const bool room = conversation_.caller().admission->account()->hold_unfinished(kept);
+  if ((unfinished_.add(kept - unfinished_.bytes()) && room) || deaf_) return;
   violate(number_of(protocol::CloseCode::try_again), "no memory for the rest of the message");
 }
 
