@@ -6,6 +6,7 @@
 #include <random>
 
 #include "feed/testing.h"
+#include "protocol/deflate.h"
 
 namespace tidegate::feed {
 namespace {
@@ -169,6 +170,93 @@ TEST_F(TextTest, what_nobody_wanted_as_text_is_rendered_for_who_catches_up) {
   for (const Got& got : follower.got) changes += count(got.payload, R"("kind":"insert")");
   EXPECT_EQ(changes, 201u);
 }
+
+/// Somebody has had a large diff in one encoding when others come for it in all.
+class MixedTest : public TextTest, public testing::WithParamInterface<protocol::Encoding> {
+ protected:
+  static std::string plain_text(const std::string& text) {
+    if (text.starts_with(",")) return text;  // the tail of a message; it was not worth compressing
+    std::string plain;
+    EXPECT_EQ(protocol::inflate_message(text, 1 << 20, plain), protocol::Inflated::whole);
+    return plain;
+  }
+  void expect_whole(const Follower& follower) const {
+    SCOPED_TRACE("encoding " + std::to_string(static_cast<int>(follower.encoding)));
+    if (protocol::plain(follower.encoding) != protocol::Encoding::json) {
+      std::string joined;
+      for (const Got& got : follower.got) joined += got.payload;
+      EXPECT_TRUE(joined == whole);
+      return;
+    }
+    std::size_t changes = 0;
+    ASSERT_GE(follower.got.size(), 4u);
+    for (std::size_t i = 0; i < follower.got.size(); ++i) {
+      const std::string text = plain_text(follower.got[i].payload);
+      EXPECT_EQ(text.find(R"("last":true)") != std::string::npos, i + 1 == follower.got.size());
+      changes += count(text, R"("kind":"insert")");
+    }
+    EXPECT_EQ(changes, 200u);
+  }
+  /// From a snapshot of before the diff, and with a cursor of before it.
+  void expect_whole_in(std::initializer_list<protocol::Encoding> encodings) {
+    const protocol::Cursor cursor{
+        stage.epoch, query->hash(), Activation(0xabc), stage.partition_of(key), Offset(0), Lsn(100), {}};
+    for (const protocol::Encoding encoding : encodings) {
+      Follower& fresh = stage.subscribe(key, query, {}, {}, encoding);
+      Follower& back = stage.subscribe(key, query, cursor, {}, encoding);
+      for (Follower* each : {&fresh, &back}) {
+        stage.until_live(*each);
+        expect_whole(*each);
+      }
+      EXPECT_EQ(fresh.snapshots.size(), 1u);
+      EXPECT_TRUE(back.accepted->resumed);
+      EXPECT_EQ(back.snapshots.size(), 0u);
+    }
+    EXPECT_EQ(stage.source.begun(), 1);
+  }
+  Follower& first() {
+    Follower& first = stage.subscribe(key, query, {}, {}, GetParam());
+    stage.until_live(first);
+    return first;
+  }
+
+  const std::string whole = diff(110, 200, 5'000);
+};
+
+TEST_P(MixedTest, rule_5_a_large_diff_is_whole_for_who_wants_it_otherwise_than_the_first) {
+  using enum protocol::Encoding;
+  const Follower& live = first();
+  stage.diff(key, 110, whole);
+  stage.settle(110, 110);
+  expect_whole(live);
+  expect_whole_in({raw, v1, json, base64, raw_deflated, v1_deflated, json_deflated});
+}
+
+/// Who can't join parts is reset by them.
+class MixedPartsTest : public MixedTest {};
+
+TEST_P(MixedPartsTest, rule_5_a_diff_in_parts_is_found_behind_the_texts_of_others) {
+  using enum protocol::Encoding;
+  const Follower& live = first();
+  const std::size_t third = whole.size() / 3;
+  for (std::uint32_t part = 0; part < 3; ++part) {
+    const std::size_t from = part * third;
+    stage.append(log::Kind::diff, stage.partition_of(key), key,
+                 whole.substr(from, part == 2 ? std::string::npos : third), 110, Xid(110), part, part == 2);
+  }
+  stage.settle(110, 110);
+  expect_whole(live);
+  expect_whole_in({v1, json, v1_deflated, json_deflated});
+}
+
+INSTANTIATE_TEST_SUITE_P(Encodings, MixedTest,
+                         testing::Values(protocol::Encoding::raw, protocol::Encoding::v1,
+                                         protocol::Encoding::json, protocol::Encoding::base64,
+                                         protocol::Encoding::raw_deflated, protocol::Encoding::v1_deflated,
+                                         protocol::Encoding::json_deflated));
+INSTANTIATE_TEST_SUITE_P(Encodings, MixedPartsTest,
+                         testing::Values(protocol::Encoding::v1, protocol::Encoding::json,
+                                         protocol::Encoding::v1_deflated, protocol::Encoding::json_deflated));
 
 TEST_F(TextTest, a_value_that_is_no_diff_resets_the_channel_where_text_is_wanted) {
   Follower& follower = stage.subscribe(key, query, {}, {}, protocol::Encoding::json);

@@ -37,6 +37,12 @@ Wanted only(Encoding encoding) {
   return wanted;
 }
 
+/// One of the earlier texts of a diff, which lie between its last part and what goes before that. They have
+/// no payload.
+bool further_text(const Frame& frame) {
+  return frame.slices[index_of(Encoding::raw)].size == 0;
+}
+
 }  // namespace
 
 /// Collects one CaughtUp: runs of frames out of shared batches, and out of one private batch where a frame
@@ -164,13 +170,15 @@ FrameAt Delivery::of_tail(const Channel& channel) const {
   };
 }
 
-/// A diff's text. Its earlier parts, if any, are the last of those `before`.
+/// A diff's text. Its earlier parts, if any, are the last of those `before`, but for what others were given
+/// of it as text.
 std::optional<TextTails> Delivery::text_of(const Channel& channel, const FrameAt& at, std::size_t before,
                                            const Frame& frame, std::string_view payload) {
   const protocol::Cursor cursor{channel.epoch,   channel.hash, channel.activation.value_or(Activation()),
                                 frame.partition, frame.offset, frame.lsn,
                                 std::nullopt};
   if (frame.part == 0) return render_text(payload, cursor);
+  while (before > 0 && further_text(at(before - 1).frame())) --before;
   if (before < frame.part) return std::nullopt;
   std::string whole;
   for (std::uint32_t part = 0; part < frame.part; ++part) {
@@ -187,11 +195,15 @@ bool Delivery::gather(Gathering& gathering, const Channel& channel, const FrameA
   const HeldFrame held = at(index);
   const Frame& frame = held.frame();
   const bool text = protocol::plain(gathering.encoding()) == Encoding::json;
-  const bool further = frame.slices[index_of(Encoding::raw)].size == 0;  // a further text, for texts alone
+  const bool further = further_text(frame);
+  const bool there = frame.slices[index_of(gathering.encoding())].size > 0;
   const bool nothing_to_say = text ? !frame.last || !channel.query : further;
   const bool piece = channel.query && !further && (frame.part != 0 || !frame.last);
   if (piece && !protocol::takes_parts(gathering.encoding())) return false;
-  if (frame.slices[index_of(gathering.encoding())].size > 0 || nothing_to_say) {
+  // It was made for others, compressed otherwise. The last frame brings all texts anew, under the same seqs,
+  // and none of these may have been given before.
+  if (text && further && !there) return true;
+  if (there || nothing_to_say) {
     gathering.take(held.batch, held.index);
     return true;
   }
