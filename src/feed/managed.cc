@@ -246,8 +246,19 @@ void Managed::on_snapshot(SnapshotResult result) {
   channel->lost_races = 0;
   channel->taken =
       Taken{std::move(result.spool), result.info.fence, flight.after, flight.visible, parts_.clock.steady()};
+  kept_.emplace_back(channel->taken->at, channel->id);
   const Taken taken = *channel->taken;
   serve(*channel, std::exchange(channel->pending, {}), taken);
+}
+
+/// Nobody has to come for a snapshot to be let go: it may fill the room of those that are wanted.
+void Managed::drop_kept(Steady now) {
+  while (!kept_.empty() && now - kept_.front().first > parts_.options.snapshot_reuse) {
+    const auto [at, id] = kept_.front();
+    kept_.pop_front();
+    Channel* channel = parts_.channels.find(id);
+    if (channel != nullptr && channel->taken && channel->taken->at == at) channel->taken.reset();
+  }
 }
 
 void Managed::snapshot_failed(Channel& channel, const SnapshotResult& result) {
@@ -348,6 +359,7 @@ void Managed::on_time() {
   }
   if (parts_.reading != nullptr) close_idle(now);
   on_late_rereads(now);
+  drop_kept(now);
   parts_.probe.snapshots_waiting(parts_.pool.waiting());
   const std::vector<ChannelId> waiting(waiting_.begin(), waiting_.end());
   for (ChannelId id : waiting) {

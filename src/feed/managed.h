@@ -8,6 +8,7 @@
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -112,6 +113,7 @@ class Managed {
   void advance(Channel& channel);
   void serve(Channel& channel, const std::vector<SubscriptionId>& waiting, const Taken& taken);
   void start_flight(Channel& channel);
+  void drop_kept(Steady now);
   bool lost_race(Subscription& subscription);
   void snapshot_failed(Channel& channel, const SnapshotResult& result);
   void refuse_for_memory(Channel& channel);
@@ -146,6 +148,7 @@ class Managed {
   std::unordered_set<ChannelId> waiting_;                           // channels with somebody pending
   std::unordered_map<Partition, std::vector<ChannelId>> unlisted_;  // until their partition's end is known
   std::uint64_t last_flight_ = 0;
+  std::deque<std::pair<Steady, ChannelId>> kept_;  // snapshots for those who come soon, as they were taken
   /// Resumes that the log is read for, in the order in which their acks are due (rule 16).
   struct Due {
     Steady at;

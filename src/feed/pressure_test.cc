@@ -224,6 +224,26 @@ TEST_F(SpoolingTest, rule_20_beyond_the_budget_of_all_files_a_snapshot_is_unavai
   expect_unavailable("budget");
 }
 
+TEST_F(SpoolingTest,
+       rule_20_a_snapshot_that_nobody_reads_gives_its_room_back_when_it_serves_nobody_any_more) {
+  begin({.spool_memory_bytes = 0, .spool_bytes_max = 150'000, .snapshot_part_bytes = 10'000});
+  end();
+  stage->until_live(*follower);
+  const std::weak_ptr<const Spool> first = follower->snapshots.at(0).spool;
+  follower->snapshots.clear();  // written
+  EXPECT_FALSE(first.expired()) << "who comes soon is served by it";
+  stage->clock.advance(std::chrono::milliseconds(5'001));
+  const auto query = query_for(2);
+  Follower& other = stage->subscribe("t/things/2", query);
+  stage->active("t/things/2", *query, 0xdef, 100);
+  stage->progress(100, 100);
+  stage->source.wait_begun(2);
+  EXPECT_TRUE(first.expired());
+  end();
+  stage->until([&] { return other.live || other.refused; });
+  EXPECT_TRUE(other.live) << "there is no room for two";
+}
+
 TEST_F(SpoolingTest, rule_20_a_snapshot_that_is_read_for_a_minute_is_given_up) {
   begin({});
   stage->clock.advance(std::chrono::seconds(60));
