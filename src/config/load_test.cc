@@ -169,6 +169,8 @@ TEST(PassThrough, ATenantInTheKeyIsAClaim) {
   const Settings settings = good({"serve", "--key-template", "{tenant}:{hashId}"});
   ASSERT_EQ(settings.warnings.size(), 2U);
   EXPECT_NE(settings.warnings[1].find("x-tenant"), std::string::npos);
+  for (const char* mixed : {"{tenant}{hashId}", "{table}{tenant}:{hashId}"})
+    bad({"serve", "--key-template", mixed}, {"--key-template", "{tenant}:{hashId}"});
 }
 
 TEST_F(ConfigFile, TrustWhatIsMadeForTokensIsNeverPassThrough) {

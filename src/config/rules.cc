@@ -220,7 +220,12 @@ Status pass_through(const GivenSettings& given, Settings& settings) {
   fill_address(settings, "0.0.0.0");
   settings.warnings.emplace_back(
       "pass-through: nobody is verified; whoever reaches this address may read every key");
-  if (settings.session.key_template.find("{tenant}") != std::string::npos) {
+  const std::string& key = settings.session.key_template;
+  if (key.find("{tenant}{") != std::string::npos || key.find("}{tenant}") != std::string::npos) {
+    return fault_of(given, "key-template",
+                    "needs a character beside {tenant} that no tenant's name has, as in `{tenant}:{hashId}`");
+  }
+  if (key.find("{tenant}") != std::string::npos) {
     settings.warnings.emplace_back(
         "key-template: {tenant} is what a client's x-tenant header says; let only a proxy that sets it reach "
         "this address");

@@ -27,6 +27,11 @@ ErrorCode code_of(Fault fault) {
   return ErrorCode::unavailable;
 }
 
+constexpr std::string_view kMixed =
+    "the key would not say whose it is: the tenant's name, or the table's, has a character that stands "
+    "beside "
+    "{tenant} in --key-template";
+
 query::ParsedLiteral literal(const protocol::Scalar& scalar) {
   using From = protocol::Scalar::Kind;
   using To = query::ParsedLiteral::Kind;
@@ -160,9 +165,10 @@ void Conversation::on(protocol::Subscribe& subscribe) {
 }
 
 void Conversation::subscribe_by_key(protocol::Subscribe& subscribe) {
+  auto key = templated_key(context_.options.key_template, caller_.tenant, subscribe.table, subscribe.hash_id);
+  if (!key) return hub_.send_error(session_, ErrorCode::forbidden, kMixed, subscribe.hash_id);
   hub::SubscribeRequest request;
-  request.routing_key =
-      templated_key(context_.options.key_template, caller_.tenant, subscribe.table, subscribe.hash_id);
+  request.routing_key = std::move(*key);
   request.hash_id = std::move(subscribe.hash_id);
   request.frames = subscribe.frames;
   request.resume_from = subscribe.resume_from;

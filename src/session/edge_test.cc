@@ -81,6 +81,16 @@ TEST_P(WebSocketTest, ThePassThroughKeyIsMadeByTheTemplate) {
   EXPECT_EQ(feed.wait_live(1).at(0).routing_key, "acme:t:a");
 }
 
+TEST_P(WebSocketTest, TrustAKeyThatWouldNotSayWhoseItIsIsRefused) {
+  options.key_template = "{tenant}:{hashId}";
+  start();
+  auto wanted = settings();
+  wanted.headers = {{"x-tenant", "acme:eu"}};
+  Listener listener(loop, wanted);
+  listener.client().send_text(kSubscribe);
+  listener.expect(R"("code":"forbidden")");
+}
+
 TEST_P(WebSocketTest, ARefusedSubscribeLeavesTheConnectionOpen) {
   start();
   feed.refuse_with({{}, protocol::ErrorCode::unavailable, "the log is away", 500});

@@ -124,6 +124,9 @@ bool asks_for_websocket(const Request& request) {
 std::optional<Response> misasked(const Request& request, bool has_key) {
   if (request[http::field::host].empty())
     return plain(http::status::bad_request, "a Host header is missing\n");
+  // Whoever sets one may have added it behind the client's own (pass-through).
+  if (request.count("x-tenant") > 1)
+    return plain(http::status::bad_request, "there are several x-tenant headers\n");
   if (!has_key) return plain(http::status::bad_request, "Sec-WebSocket-Key is not 16 bytes in base64\n");
   if (request[http::field::sec_websocket_version] == "13") return std::nullopt;
   auto response = plain(http::status::upgrade_required, "the version of the WebSocket protocol is 13\n");

@@ -109,10 +109,40 @@ bool origin_allowed(std::string_view origin, const std::vector<std::string>& all
                      [origin](const std::string& one) { return equal_ignoring_case(one, origin); });
 }
 
-std::string templated_key(std::string_view key_template, std::string_view tenant, std::string_view table,
-                          std::string_view hash_id) {
+namespace {
+
+constexpr std::string_view kTenant = "{tenant}";
+
+/// Where the characters of `separator` can't be told from those of a part.
+bool mixes(std::string_view part, std::string_view separator) {
+  return part.find_first_of(separator) != part.npos;
+}
+
+/// Whether the key says whose it is: its reader finds the tenant's name again, whatever a client has put into
+/// the other parts.
+bool tells_tenant(std::string_view key_template, std::string_view tenant, std::string_view table,
+                  std::string_view hash_id) {
+  const std::size_t at = key_template.find(kTenant);
+  if (at == key_template.npos) return true;
+  const std::string_view head = key_template.substr(0, at);
+  std::string_view after = key_template.substr(at + kTenant.size());
+  const bool first = head.find('}') == head.npos;  // no part that a client chooses
+  const bool last = after.find('{') == after.npos;
+  const std::string_view before = head.substr(first ? head.size() : head.rfind('}') + 1);
+  after = after.substr(0, last ? 0 : after.find('{'));
+  if (mixes(tenant, before) || mixes(tenant, after)) return false;
+  if (first || last) return true;
+  return !(head.find("{table}") != head.npos && mixes(table, before)) &&
+         !(head.find("{hashId}") != head.npos && mixes(hash_id, before));
+}
+
+}  // namespace
+
+std::optional<std::string> templated_key(std::string_view key_template, std::string_view tenant,
+                                         std::string_view table, std::string_view hash_id) {
   const std::array<std::pair<std::string_view, std::string_view>, 3> places{
-      {{"{tenant}", tenant}, {"{table}", table}, {"{hashId}", hash_id}}};
+      {{kTenant, tenant}, {"{table}", table}, {"{hashId}", hash_id}}};
+  if (!tells_tenant(key_template, tenant, table, hash_id)) return std::nullopt;
   std::string key;
   while (!key_template.empty()) {
     const auto place = std::find_if(places.begin(), places.end(),

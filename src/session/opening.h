@@ -39,8 +39,10 @@ std::string_view query_parameter(std::string_view target, std::string_view name)
 bool origin_allowed(std::string_view origin, const std::vector<std::string>& allowed);
 
 /// Pass-through: `{tenant}`, `{table}` and `{hashId}` in `key_template` replaced, each once from left to
-/// right, so that what a client sends can't bring in a placeholder of its own.
-std::string templated_key(std::string_view key_template, std::string_view tenant, std::string_view table,
-                          std::string_view hash_id);
+/// right, so that what a client sends can't bring in a placeholder of its own. Nothing where the key would
+/// not say which tenant's it is: a character that stands between `{tenant}` and its neighbour is in the
+/// tenant's name, or in what comes before the name.
+std::optional<std::string> templated_key(std::string_view key_template, std::string_view tenant,
+                                         std::string_view table, std::string_view hash_id);
 
 }  // namespace tidegate::session

@@ -76,6 +76,30 @@ TEST(TemplatedKey, ReplacesPlacesOnceAndNeverWhatAClientSent) {
   EXPECT_EQ(templated_key("{other}-{hashId", "x", "t", "a"), "{other}-{hashId");
 }
 
+TEST(TemplatedKey, TrustAKeyThatDoesNotSayWhoseItIsIsNoKey) {
+  // Which of these could be another tenant's: the name, the table's, the hashId.
+  struct Case {
+    std::string_view made_by, tenant, table, hash_id;
+    bool told;
+  };
+  for (const Case& each : {
+           Case{"{tenant}/{hashId}", "acme", "t", "eu/h", true},
+           Case{"{tenant}/{hashId}", "acme/eu", "t", "h", false},
+           Case{"{hashId}/{tenant}", "acme", "t", "x/eu", true},
+           Case{"{hashId}/{tenant}", "eu/acme", "t", "x", false},
+           Case{"{table}:{tenant}:{hashId}", "acme", "t", "a:b", true},
+           Case{"{table}:{tenant}:{hashId}", "acme", "t:eu", "h", false},
+           Case{"{table}:{tenant}:{hashId}", "a:cme", "t", "h", false},
+           Case{"{tenant}::{hashId}", "acme:", "t", "h", false},
+           Case{"cdc:{tenant}/{hashId}", "ac:me", "t", "h", true},
+           Case{"{tenant}", "a/b:c", "t", "h", true},
+           Case{"{table}/{hashId}", "a/b", "t/t", "h/h", true},
+       }) {
+    EXPECT_EQ(templated_key(each.made_by, each.tenant, each.table, each.hash_id).has_value(), each.told)
+        << each.made_by << " " << each.tenant << " " << each.table << " " << each.hash_id;
+  }
+}
+
 TEST(Routes, ExactBeforeTheLongestPrefixAndWithoutTheQuery) {
   std::map<std::string, HttpHandler> routes;
   for (const char* name : {"/metrics", "/demo/*", "/demo/api/*", "/demo/x"}) {

@@ -180,7 +180,11 @@ bool Raider::ask(std::string_view subscribe) {
 bool Raider::settle() {
   const std::size_t before = heard("pong");
   say(R"({"op":"ping"})");
-  while (heard("pong") == before) {
+  return hear("pong", before + 1);
+}
+
+bool Raider::hear(const std::string& op, std::size_t count) {
+  while (heard(op) < count) {
     if (!read_frame()) return false;
   }
   return true;
@@ -188,6 +192,7 @@ bool Raider::settle() {
 
 bool Raider::read_frame() {
   if (!fill(2)) return false;
+  if ((buffer_[0] & 15) == 2) ++heard_["(binary)"];
   std::size_t size = static_cast<unsigned char>(buffer_[1]) & 127u;
   const std::size_t extended = size == 126 ? 2 : size == 127 ? 8 : 0;
   if (!fill(2 + extended)) return false;

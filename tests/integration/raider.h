@@ -74,8 +74,10 @@ class Raider {
   bool ask(std::string_view subscribe);
   /// Reads until all that was said so far was looked at; false where the connection is over.
   bool settle();
+  /// Reads until so many messages of this `op` have come; false where the connection is over.
+  bool hear(const std::string& op, std::size_t count);
   [[nodiscard]] const Findings& findings() const { return scanner_.findings(); }
-  /// How often messages of this `op` have come.
+  /// How often messages of this `op` have come; `(binary)`: binary frames.
   [[nodiscard]] std::size_t heard(const std::string& op) const;
 
  private:

@@ -14,10 +14,11 @@ std::string subscribe_text(const std::string& query, const std::string& frames) 
 }  // namespace
 
 Watcher::Watcher(client::Loop& loop, int port, std::string query, std::string frames,
-                 int receive_buffer_bytes, bool paused)
+                 int receive_buffer_bytes, bool paused, std::string token)
     : loop_(loop),
       subscribe_(subscribe_text(query, frames)),
       receive_buffer_bytes_(receive_buffer_bytes),
+      token_(std::move(token)),
       replica_("q", true) {
   connect(port, paused);
 }
@@ -73,6 +74,7 @@ void Watcher::connect(int port, bool paused) {
   settings.port = static_cast<std::uint16_t>(port);
   settings.subprotocols = {"tidegate.v1"};
   settings.receive_buffer_bytes = receive_buffer_bytes_;
+  if (!token_.empty()) settings.headers = {{"Authorization", "Bearer " + token_}};
   client::Handlers handlers;
   handlers.on_text = [this](std::string_view text) { on_text(text); };
   handlers.on_binary = [this](std::string_view bytes) {

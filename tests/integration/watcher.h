@@ -35,8 +35,9 @@ class Watcher {
   /// `query` is what stands in the subscribe behind `hashId`, e.g. `"sql":"select …"`. `frames`: `json`, or
   /// empty. `receive_buffer_bytes`: of its socket, 0 the system's. `paused`: it has read nothing of what is
   /// sent when this returns, and reads nothing until `resume`.
+  /// `token`: shown at each opening; empty: none.
   Watcher(client::Loop& loop, int port, std::string query, std::string frames, int receive_buffer_bytes = 0,
-          bool paused = false);
+          bool paused = false, std::string token = {});
 
   /// Cuts the connection and comes back with the cursor that it has; what it holds and its history stay.
   void reconnect(int port);
@@ -78,6 +79,7 @@ class Watcher {
   client::Loop& loop_;
   const std::string subscribe_;  // without its end: a cursor may follow
   const int receive_buffer_bytes_;
+  const std::string token_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   client::Replica replica_;  // guarded by mutex_, like what follows
