@@ -56,10 +56,20 @@ Subscription& Channels::subscribe(const SubscribeCommand& command, Channel& chan
   added.account = command.account;
   added.since = added.told = now;
   channel.subscriptions.insert(added.id);
+  forget_departed(channel);
   channel.pending.push_back(added.id);
   ++channel.wanted[static_cast<std::size_t>(added.encoding)];
   channel.empty_since.reset();
   return added;
+}
+
+/// Those who left stay in `pending`, where finding each would cost all the others; but not without bound.
+void Channels::forget_departed(Channel& channel) {
+  if (channel.pending.size() <= 2 * channel.subscriptions.size() + 16) return;
+  std::erase_if(channel.pending, [this](SubscriptionId id) {
+    const Subscription* waiting = find(id);
+    return waiting == nullptr || !waiting->pending;
+  });
 }
 
 void Channels::place(Subscription& subscription) {

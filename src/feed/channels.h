@@ -40,6 +40,8 @@ class Channels {
   [[nodiscard]] std::size_t size() const { return by_key_.size(); }
 
  private:
+  void forget_departed(Channel& channel);
+
   std::size_t shards_;
   std::uint32_t last_id_ = 0;
   std::unordered_map<std::string_view, std::unique_ptr<Channel>>
