@@ -313,7 +313,7 @@ void Feed::State::handle(const std::vector<Command>& commands) {
 
 void Feed::State::handle_results() {
   for (SnapshotResult& result : snapshots_.take()) managed_->on_snapshot(std::move(result));
-  for (const ReplayResult& result : replays_.take()) pass_through_->on_replay(result);
+  for (ReplayResult& result : replays_.take()) pass_through_->on_replay(std::move(result));
   for (RereadResult& result : rereads_.take()) managed_->on_reread(std::move(result));
   for (const EndResult& result : ends_.take()) managed_->on_end(result);
 }

@@ -53,7 +53,7 @@ struct Options {
   /// Managed: what a walk over a partition's past may read for those who share it, and one subscription have
   /// read until it is live again. Pass-through: what is read of each partition, backwards from the end.
   std::size_t replay_bytes_max = 64 << 20;
-  /// Managed: what was read again and not yet delivered, over all subscriptions.
+  /// What was read again and not yet delivered, over all subscriptions.
   std::size_t history_bytes_max = 64 << 20;
   /// Wrong on purpose: fences snapshots by LSN instead of transaction ids, which loses and doubles changes.
   /// For the test that shows so.

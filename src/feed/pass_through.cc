@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "feed/encoder.h"
 #include "protocol/messages.h"
 
 namespace tidegate::feed {
@@ -77,14 +76,37 @@ void PassThrough::resume(Subscription& subscription, Lsn from) {
   if (reaches_back(channel, from))
     return resume_exactly(subscription, from, Tail::before_lsn(channel, from, now), Held::tail);
   if (head_ && from >= *head_) return resume_exactly(subscription, from, now, Held::nothing);
-  ReplayJob job{subscription.id, channel.key, from, ends_, parts_.clock.steady() + parts_.options.ack_within};
-  if (!parts_.replay.start(std::move(job))) {
-    parts_.probe.replay_refused();
-    return begin_here(subscription, true);
-  }
+  if (join_replay(subscription, from) || start_replay(subscription, from)) return;
+  parts_.probe.replay_refused();
+  begin_here(subscription, true);
+}
+
+/// What was read since that replay was asked for lies in the tail, behind the room for its records; and there
+/// is time.
+bool PassThrough::join_replay(const Subscription& subscription, Lsn from) {
+  const auto latest = latest_.find({subscription.channel->id, from, subscription.encoding});
+  if (latest == latest_.end()) return false;
+  Asked& asked = asked_.at(latest->second);
+  if (subscription.channel->complete_since > asked.after) return false;
+  if (parts_.clock.steady() + parts_.options.ack_within / 2 > asked.deadline) return false;
+  asked.waiting.push_back(subscription.id);
+  replays_[subscription.id] = latest->second;
+  return true;
+}
+
+bool PassThrough::start_replay(const Subscription& subscription, Lsn from) {
+  const Channel& channel = *subscription.channel;
+  const FeedSeq now = parts_.delivery.numbering().now(kAll);
+  const Steady deadline = parts_.clock.steady() + parts_.options.ack_within;
+  ReplayJob job{++last_ticket_, channel.id, channel.key, from, now, subscription.encoding, ends_, deadline};
+  if (!parts_.replay.start(std::move(job))) return false;
   // What is read from now on comes behind what the replay brings.
-  replays_[subscription.id] = now;
   parts_.delivery.numbering().reserve();
+  const Wish wish{channel.id, from, subscription.encoding};
+  asked_[last_ticket_] = {wish, now, deadline, {subscription.id}};
+  latest_[wish] = last_ticket_;
+  replays_[subscription.id] = last_ticket_;
+  return true;
 }
 
 void PassThrough::resume_exactly(Subscription& subscription, Lsn from, FeedSeq after, Held held) {
@@ -93,32 +115,28 @@ void PassThrough::resume_exactly(Subscription& subscription, Lsn from, FeedSeq a
   parts_.delivery.post_snapshot({subscription.id}, {.spool = empty_snapshot(from), .after = after});
 }
 
-void PassThrough::on_replay(const ReplayResult& result) {
-  const auto under_way = replays_.find(result.subscription);
-  Subscription* subscription = parts_.channels.find(result.subscription);
-  if (under_way == replays_.end() || subscription == nullptr) return;
-  const FeedSeq after = under_way->second;
-  replays_.erase(under_way);
-  if (!result.exact || result.records.size() >= Numbering::kReplayMax) return begin_here(*subscription, true);
-  Wanted wanted{};
-  wanted[static_cast<std::size_t>(subscription->encoding)] = true;
-  auto history = std::make_shared<History>();
-  FeedSeq seq = after;
-  for (const auto& record : result.records) {
-    seq = seq.next();
-    const Frame frame{.channel = subscription->channel->id,
-                      .seq = seq,
-                      .partition = record->partition,
-                      .offset = record->offset,
-                      .lsn = record->lsn,
-                      .xid = record->xid,
-                      .part = record->part,
-                      .last = record->last};
-    encode(history->batch, frame, record->value, wanted, nullptr, deflater_);
+void PassThrough::on_replay(ReplayResult result) {
+  const auto found = asked_.find(result.ticket);
+  if (found == asked_.end()) return;
+  const Asked asked = std::move(found->second);
+  asked_.erase(found);
+  const auto latest = latest_.find(asked.wish);
+  if (latest != latest_.end() && latest->second == result.ticket) latest_.erase(latest);
+  if (result.history) parts_.tail.charge(result.history->batch);
+  for (const SubscriptionId id : asked.waiting) {
+    const auto waiting = replays_.find(id);
+    if (waiting == replays_.end() || waiting->second != result.ticket) continue;
+    replays_.erase(waiting);
+    Subscription* subscription = parts_.channels.find(id);
+    if (subscription == nullptr) continue;
+    if (result.bound) parts_.probe.replay_refused();
+    if (!result.history) {
+      begin_here(*subscription, true);
+      continue;
+    }
+    if (!result.history->batch.frames.empty()) subscription->history = result.history;
+    resume_exactly(*subscription, *subscription->resume_from, asked.after, Held::log);
   }
-  history->up_to = FeedSeq(after.value() + Numbering::kReplayMax);
-  if (!history->batch.frames.empty()) subscription->history = std::move(history);
-  resume_exactly(*subscription, *subscription->resume_from, after, Held::log);
 }
 
 void PassThrough::on_record(const log::Record& record) {
@@ -161,6 +179,7 @@ void PassThrough::on_time() {
   for (Channel* channel : parts_.channels.lapsed(parts_.clock.steady() - parts_.options.linger)) {
     parts_.channels.remove(*channel);
   }
+  parts_.probe.history_bytes(parts_.replay.held_bytes());
 }
 
 }  // namespace tidegate::feed

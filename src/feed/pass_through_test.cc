@@ -221,6 +221,144 @@ TEST_F(ShortTailTest, who_lags_behind_the_tail_is_told_overflow_and_goes_on_from
   EXPECT_EQ(follower.got, std::vector<Got>({{Lsn(30), "live"}}));
 }
 
+/// Replays are done when the test says so.
+class ReplayedTest : public PassThroughTest {
+ protected:
+  explicit ReplayedTest(std::size_t history_bytes_max = 64 << 20, std::size_t tail_bytes_max = 64 << 20)
+      : PassThroughTest({.tail_bytes_max = tail_bytes_max,
+                         .snapshot_threads = 0,
+                         .history_bytes_max = history_bytes_max}) {}
+  /// Ten records, of which all above 5 are missing to who comes back.
+  void SetUp() override {
+    for (std::uint64_t lsn = 1; lsn <= 10; ++lsn) record("k", lsn, value(lsn));
+    start();
+  }
+  static std::string value(std::uint64_t lsn) { return std::string(1'000, static_cast<char>('a' + lsn)); }
+  Follower& resume(protocol::Encoding encoding = protocol::Encoding::raw) {
+    return stage.subscribe("k", nullptr, {}, Lsn(5), encoding);
+  }
+  /// All that was asked for so far is known to the feed.
+  void asked() { stage.until_live(stage.subscribe("another", nullptr)); }
+  static std::vector<Got> up_to(std::uint64_t lsn) {
+    std::vector<Got> got;
+    for (std::uint64_t each = 6; each <= lsn; ++each) got.push_back({Lsn(each), value(each)});
+    return got;
+  }
+  void expect_exact(Follower& follower, std::uint64_t lsn = 10) {
+    stage.until_live(follower);
+    EXPECT_TRUE(follower.accepted->resumed);
+    EXPECT_EQ(follower.got, up_to(lsn));
+  }
+  void expect_overflow(Follower& follower) {
+    stage.until_live(follower);
+    EXPECT_FALSE(follower.accepted->resumed);
+    ASSERT_EQ(follower.snapshots.size(), 1u);
+    EXPECT_TRUE(follower.snapshots[0].overflow);
+    EXPECT_TRUE(follower.got.empty());
+  }
+};
+
+TEST_F(ReplayedTest, fault_h_who_comes_back_with_the_same_lsn_shares_one_replay_and_its_records) {
+  stage.hold = true;  // as an outbox does
+  std::vector<Follower*> followers;
+  for (int i = 0; i < 100; ++i) followers.push_back(&resume());
+  asked();
+  ASSERT_TRUE(stage.feed->work());
+  for (Follower* follower : followers) expect_exact(*follower);
+  std::set<const FrameBatch*> batches;
+  for (const FrameRun& run : stage.held) batches.insert(run.batch.get());
+  EXPECT_EQ(batches.size(), 1u);
+  EXPECT_FALSE(stage.feed->work());
+}
+
+TEST_F(ReplayedTest, fault_h_who_joins_a_replay_gets_what_was_read_meanwhile_behind_it_once) {
+  Follower& first = resume();
+  asked();
+  record("k", 11, value(11));
+  settle();
+  Follower& second = resume();
+  asked();
+  record("k", 12, value(12));
+  settle();
+  ASSERT_TRUE(stage.feed->work());
+  expect_exact(first, 12);
+  expect_exact(second, 12);
+  record("k", 13, value(13));
+  settle();
+  for (const Follower* each : {&first, &second}) EXPECT_EQ(each->got, up_to(13));
+}
+
+TEST_F(ReplayedTest, who_leaves_and_comes_back_while_the_log_is_read_is_answered_once) {
+  Follower& left = resume();
+  Follower& other = resume(protocol::Encoding::v1);
+  asked();
+  stage.unsubscribe(left);
+  Follower& back = resume();
+  asked();
+  ASSERT_TRUE(stage.feed->work());
+  expect_exact(back);
+  stage.until_live(other);
+  EXPECT_EQ(other.got.size(), 5u);
+  EXPECT_FALSE(left.accepted);
+}
+
+class ReplayedBeyondTailTest : public ReplayedTest {
+ protected:
+  ReplayedBeyondTailTest() : ReplayedTest(64 << 20, 3'000) {}
+};
+
+TEST_F(ReplayedBeyondTailTest, fault_h_a_replay_whose_continuation_the_tail_has_lost_is_not_joined) {
+  Follower& first = resume();
+  asked();
+  for (std::uint64_t lsn = 11; lsn <= 20; ++lsn) {
+    record("k", lsn, value(lsn));
+    settle();  // each in a batch of its own: only whole batches go
+  }
+  Follower& second = resume();
+  asked();
+  ASSERT_TRUE(stage.feed->work());
+  expect_exact(second, 20);
+  stage.until([&] { return first.snapshots.size() == 2; });
+  EXPECT_TRUE(first.snapshots[1].overflow);
+}
+
+class LittleReplayedTest : public ReplayedTest {
+ protected:
+  LittleReplayedTest() : ReplayedTest(8'000) {}  // 5 values once, and not twice
+};
+
+TEST_F(LittleReplayedTest, fault_h_what_is_held_of_replays_is_bounded_over_all_subscriptions) {
+  Follower& first = resume();
+  asked();
+  ASSERT_TRUE(stage.feed->work());
+  first.stalls = true;  // its socket takes nothing
+  stage.until([&] { return !first.snapshots.empty(); });
+  Follower& second = stage.subscribe("k", nullptr, {}, Lsn(4));
+  asked();
+  ASSERT_TRUE(stage.feed->work());
+  expect_overflow(second);
+  EXPECT_TRUE(stage.has_metric("tidegate_feed_replays_refused_total 1"));
+  stage.catch_up(first);
+  expect_exact(first);
+  Follower& third = stage.subscribe("k", nullptr, {}, Lsn(4));
+  asked();
+  ASSERT_TRUE(stage.feed->work());
+  stage.until_live(third);
+  EXPECT_EQ(third.got.size(), 6u) << "there is room again";
+}
+
+TEST_F(LittleReplayedTest, fault_h_where_there_is_room_for_the_values_alone_each_is_encoded_as_it_goes) {
+  for (const auto encoding :
+       {protocol::Encoding::v1, protocol::Encoding::base64, protocol::Encoding::raw_deflated}) {
+    Follower& follower = resume(encoding);
+    asked();
+    ASSERT_TRUE(stage.feed->work());
+    stage.until_live(follower);
+    EXPECT_TRUE(follower.accepted->resumed);
+    EXPECT_EQ(follower.got.size(), 5u);
+  }
+}
+
 TEST(PassThroughLostTest, records_that_left_the_log_unread_are_an_overflow) {
   // A log so small that it drops what the feed has not read, while the feed is kept from reading.
   Stage stage(false, {}, 1, 4'000);

@@ -58,8 +58,8 @@ Probe::Probe(metrics::Registry& r)
           r.counter("tidegate_feed_rereads_total", "Walks over a partition's past, however many share one.")),
       reread_bytes_(r.counter("tidegate_feed_reread_bytes_total", "Bytes read by these walks.")),
       history_bytes_(r.gauge("tidegate_feed_history_bytes", "Bytes read again and not yet delivered.")),
-      replay_refused_(
-          r.counter("tidegate_feed_replays_refused_total", "Resumes refused because too many waited.")),
+      replay_refused_(r.counter("tidegate_feed_replays_refused_total",
+                                "Resumes refused because too many waited, or too much was held.")),
       undecodable_(r.counter("tidegate_feed_undecodable_total", "Values that should be diffs and are not.")),
       refused_(
           r.counter("tidegate_feed_commands_refused_total", "Commands refused because too many waited.")),

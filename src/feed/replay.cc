@@ -1,10 +1,16 @@
 #include "feed/replay.h"
 
 #include <algorithm>
+#include <limits>
+#include <optional>
 #include <string_view>
 #include <tuple>
 #include <unordered_map>
 #include <utility>
+
+#include "feed/encoder.h"
+#include "feed/numbering.h"
+#include "protocol/deflate.h"
 
 namespace tidegate::feed {
 namespace {
@@ -13,13 +19,29 @@ using namespace std::chrono_literals;
 
 constexpr std::int64_t kFirstWindow = 256;  // records; each next one is four times as long
 constexpr std::size_t kReadBytes = 1 << 20;
+constexpr std::size_t kHeadersMax = 64;  // of one record in one batch, all encodings together
+constexpr std::size_t kCopies = 3;       // of a value at most, as it is and in one encoding
+constexpr std::size_t kBatchMax = std::numeric_limits<std::uint32_t>::max();  // what a Slice can point into
+
+struct ReplayedRecord {
+  Partition partition;
+  Offset offset;
+  Lsn lsn;
+  std::optional<Xid> xid;
+  std::uint32_t part = 0;
+  bool last = true;
+  std::string value;
+};
+
+/// Shared by all searches for the key.
+using Records = std::vector<std::shared_ptr<const ReplayedRecord>>;
 
 /// One walk over the log for some jobs.
 class Walk {
  public:
-  Walk(log::Log& log, Clock& clock, const Options& options, const std::atomic<bool>& stopping,
+  Walk(log::Log& log, Clock& clock, const Options& options, const std::atomic<bool>& stopping, HeldBytes held,
        std::vector<ReplayJob> jobs)
-      : log_(log), clock_(clock), options_(options), stopping_(stopping) {
+      : log_(log), clock_(clock), options_(options), stopping_(stopping), held_(std::move(held)) {
     strips_.resize(static_cast<std::size_t>(log.partitions()));
     for (ReplayJob& job : jobs) {
       for (std::size_t p = 0; p < strips_.size(); ++p) strips_[p].low = std::max(strips_[p].low, job.ends[p]);
@@ -61,7 +83,7 @@ class Walk {
   };
   struct Key {
     std::vector<Search*> searches;
-    std::vector<std::shared_ptr<const ReplayedRecord>> records;
+    Records records;
   };
   /// A partition, read from `low` on.
   struct Strip {
@@ -151,25 +173,61 @@ class Walk {
     return anywhere || everywhere;
   }
 
-  void answer(Search& search, bool exact, const std::function<void(ReplayResult)>& done) const {
+  void answer(Search& search, bool exact, const std::function<void(ReplayResult)>& done) {
     search.answered = true;
-    ReplayResult result{search.job.subscription, exact, {}};
-    if (exact) {
-      for (const auto& record : keys_.find(std::string_view(search.job.key))->second.records) {
-        const Offset end = search.job.ends[static_cast<std::size_t>(record->partition.value())];
-        if (record->lsn > search.job.from && record->offset < end) result.records.push_back(record);
-      }
-      std::sort(result.records.begin(), result.records.end(), [](const auto& a, const auto& b) {
-        return std::tie(a->lsn, a->partition, a->offset) < std::tie(b->lsn, b->partition, b->offset);
-      });
-    }
+    ReplayResult result{.ticket = search.job.ticket};
+    if (exact) result.history = encoded(search.job, records_of(search.job));
+    result.bound = exact && !result.history;
     done(std::move(result));
+  }
+
+  [[nodiscard]] Records records_of(const ReplayJob& job) const {
+    Records records;
+    for (const auto& record : keys_.find(std::string_view(job.key))->second.records) {
+      const Offset end = job.ends[static_cast<std::size_t>(record->partition.value())];
+      if (record->lsn > job.from && record->offset < end) records.push_back(record);
+    }
+    std::sort(records.begin(), records.end(), [](const auto& a, const auto& b) {
+      return std::tie(a->lsn, a->partition, a->offset) < std::tie(b->lsn, b->partition, b->offset);
+    });
+    return records;
+  }
+
+  /// Null where there is no room. Where there is none for each value twice, it is encoded for each who wants
+  /// it as that one goes on.
+  std::shared_ptr<History> encoded(const ReplayJob& job, const Records& records) {
+    std::size_t bytes = 0;
+    for (const auto& record : records) bytes += kHeadersMax + record->value.size();
+    const std::size_t bytes_max = std::min(options_.history_bytes_max, kBatchMax);
+    if (*held_ + bytes > bytes_max || records.size() >= Numbering::kReplayMax) return nullptr;
+    Wanted wanted{};
+    wanted[static_cast<std::size_t>(job.encoding)] = *held_ + kCopies * bytes <= bytes_max;
+    auto history = std::make_shared<History>();
+    FeedSeq seq = job.after;
+    for (const auto& record : records) {
+      seq = seq.next();
+      const Frame frame{.channel = job.channel,
+                        .seq = seq,
+                        .partition = record->partition,
+                        .offset = record->offset,
+                        .lsn = record->lsn,
+                        .xid = record->xid,
+                        .part = record->part,
+                        .last = record->last};
+      encode(history->batch, frame, record->value, wanted, nullptr, deflater_);
+    }
+    history->up_to = FeedSeq(job.after.value() + Numbering::kReplayMax);
+    history->held = held_;
+    *held_ += history->batch.bytes.size();
+    return history;
   }
 
   log::Log& log_;
   Clock& clock_;
   const Options& options_;
   const std::atomic<bool>& stopping_;
+  const HeldBytes held_;
+  protocol::Deflater deflater_;
   std::vector<Strip> strips_;
   std::vector<Search> searches_;
   std::unordered_map<std::string_view, Key> keys_;  // views of the jobs' own keys
@@ -181,7 +239,7 @@ Replay::Replay(log::Log& log, Clock& clock, const Options& options, std::functio
     : done_(std::move(done)),
       worker_(kJobsMax, options.snapshot_threads > 0,
               [this, &log, &clock, &options](std::vector<ReplayJob> jobs, const std::atomic<bool>& stopping) {
-                Walk(log, clock, options, stopping, std::move(jobs)).run(done_);
+                Walk(log, clock, options, stopping, held_, std::move(jobs)).run(done_);
               }) {}
 
 }  // namespace tidegate::feed
