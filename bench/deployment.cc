@@ -1,5 +1,6 @@
 #include "deployment.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "measured.h"
@@ -17,7 +18,8 @@ Deployment::Deployment(const std::string& sql, bool with_kafka, const rig::Postg
   if (setup.process().wait(60s) != 0) end(setup.output());
   if (with_kafka) matcher = std::make_unique<rig::Tidegate>(command("match"));
   Words words = command("serve");
-  words.insert(words.end(), {"--auth", "none"});
+  if (std::find(more.begin(), more.end(), "--auth") == more.end())
+    words.insert(words.end(), {"--auth", "none"});
   words.insert(words.end(), more.begin(), more.end());
   gateway = std::make_unique<rig::Tidegate>(words);
   if (with_kafka) matcher->wait_ready();

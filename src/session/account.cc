@@ -32,7 +32,8 @@ std::string name_of(Limit limit) {
          std::string(kWhatNames.at(static_cast<std::size_t>(limit.what)));
 }
 
-LimitCounters::LimitCounters(metrics::Registry& metrics) {
+LimitCounters::LimitCounters(metrics::Registry& metrics, const Options::Limits::Of& of_each)
+    : of_connection(of_each) {
   for (std::size_t of = 0; of < kOf; ++of) {
     for (std::size_t what = 0; what < kWhat; ++what) {
       const Limit limit{static_cast<Limit::Of>(of), static_cast<What>(what)};
@@ -48,15 +49,15 @@ Limited LimitCounters::count(Limit limit, milliseconds retry) const {
   return {limit, retry};
 }
 
-ConnectionAccount::ConnectionAccount(std::shared_ptr<const LimitCounters> counters, const Share::Of& of,
+ConnectionAccount::ConnectionAccount(std::shared_ptr<const LimitCounters> counters,
                                      std::shared_ptr<Share> principal, std::shared_ptr<Share> tenant)
-    : counters_(std::move(counters)), of_(of), principal_(std::move(principal)), tenant_(std::move(tenant)) {
+    : counters_(std::move(counters)), principal_(std::move(principal)), tenant_(std::move(tenant)) {
   if (principal_) principal_held_ = Charge(principal_->held);
   if (tenant_) tenant_held_ = Charge(tenant_->held);
 }
 
 std::array<ConnectionAccount::Level, 3> ConnectionAccount::levels() {
-  std::array<Level, 3> levels{Level{Limit::Of::connection, &rates_, &of_}};
+  std::array<Level, 3> levels{Level{Limit::Of::connection, &rates_, &counters_->of_connection}};
   if (principal_) levels[1] = {Limit::Of::principal, &principal_->rates, &principal_->of};
   if (tenant_) levels[2] = {Limit::Of::tenant, &tenant_->rates, &tenant_->of};
   return levels;

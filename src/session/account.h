@@ -44,10 +44,11 @@ struct Limited {
   std::chrono::milliseconds retry{0};  ///< when it may pass; 0: nobody knows
 };
 
-/// How often each limit was met. Any thread.
+/// What each connection may, and how often each limit was met. Any thread.
 class LimitCounters {
  public:
-  explicit LimitCounters(metrics::Registry& metrics);
+  LimitCounters(metrics::Registry& metrics, const Options::Limits::Of& of_connection);
+  const Options::Limits::Of of_connection;
   Limited count(Limit limit, std::chrono::milliseconds retry = {}) const;
 
  private:
@@ -60,8 +61,8 @@ class LimitCounters {
 class ConnectionAccount final : public Account {
  public:
   /// The shares are null where nobody is verified.
-  ConnectionAccount(std::shared_ptr<const LimitCounters> counters, const Options::Limits::Of& of,
-                    std::shared_ptr<Share> principal, std::shared_ptr<Share> tenant);
+  ConnectionAccount(std::shared_ptr<const LimitCounters> counters, std::shared_ptr<Share> principal,
+                    std::shared_ptr<Share> tenant);
 
   void owe_reading(std::chrono::nanoseconds took, Steady now) override;
   void owe_rows(std::size_t rows, Steady now) override;
@@ -98,7 +99,6 @@ class ConnectionAccount final : public Account {
   [[nodiscard]] std::optional<Limited> replay_debt(Steady now);
 
   const std::shared_ptr<const LimitCounters> counters_;
-  const Share::Of of_;
   Rates rates_;
   const std::shared_ptr<Share> principal_;
   const std::shared_ptr<Share> tenant_;

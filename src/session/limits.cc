@@ -36,8 +36,8 @@ auto& slice_of(Slices& slices, const std::string& key) {
 // ---- one connection ----
 
 Admission::Admission(Limits& limits, std::shared_ptr<Share> principal, std::shared_ptr<Share> tenant)
-    : account_(std::make_shared<ConnectionAccount>(limits.counters(), limits.options().connection,
-                                                   std::move(principal), std::move(tenant))) {}
+    : account_(
+          std::make_shared<ConnectionAccount>(limits.counters(), std::move(principal), std::move(tenant))) {}
 
 Admission::~Admission() {
   subscriptions(0);
@@ -73,7 +73,7 @@ void Admission::subscriptions(std::size_t count) {
 // ---- all ----
 
 Limits::Limits(Options options, metrics::Registry& metrics)
-    : options_(options), counters_(std::make_shared<LimitCounters>(metrics)) {}
+    : options_(options), counters_(std::make_shared<LimitCounters>(metrics, options.connection)) {}
 
 /// Of those that nobody has any more, the ones that are `gone`, once there are twice as many as were left the
 /// last time. As many as there may be are not looked through for each that comes.

@@ -281,9 +281,9 @@ TEST(ConnectionAccount, ASnapshotThatSeveralOfAShareWaitForIsHeldOnce) {
   Options::Limits::Of of;
   of.held_bytes = 1'000;
   const auto tenant = std::make_shared<Share>(of);
-  const auto counters = std::make_shared<LimitCounters>(metrics);
-  ConnectionAccount ann(counters, of, std::make_shared<Share>(of), tenant);
-  ConnectionAccount bob(counters, of, std::make_shared<Share>(of), tenant);
+  const auto counters = std::make_shared<LimitCounters>(metrics, of);
+  ConnectionAccount ann(counters, std::make_shared<Share>(of), tenant);
+  ConnectionAccount bob(counters, std::make_shared<Share>(of), tenant);
   const auto snapshot = std::make_shared<const std::string>("rows");
   auto one = ann.hold(snapshot, 800);
   auto two = bob.hold(snapshot, 800);
