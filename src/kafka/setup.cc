@@ -64,7 +64,7 @@ struct Topics {
                    fmt::format("topic {} does not exist: run `tidegate setup --kafka {} --topic {}`",
                                topic.name, options.brokers, options.topics.front())};
     }
-    if (topic.replicas >= kReplicasToLoseOne) topic.config["min.insync.replicas"] = "2";
+    if (topic.replicas >= kReplicasToLoseOne) topic.config["min.insync.replicas"] = std::string("2");
     if (Status made = create_topic(options, client, topic); !made.ok()) return made.error();
     const auto count = once_known(
         options, [&] { return partition_count(options, client, topic.name, options.open_timeout); });
