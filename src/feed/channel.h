@@ -123,7 +123,9 @@ struct Subscription {
   std::shared_ptr<const History> history;  ///< comes before the tail
   FeedSeq history_since;                   ///< it has what the subscription lacks above this place
 
-  FeedSeq placed;  ///< managed: where its last snapshot or resume put it
+  /// Managed: where its last snapshot or resume put it. Pass-through: where the replay that it resumed from
+  /// ends, which the tail has nothing of.
+  FeedSeq placed;
 
   // Managed: the log is being read again for it.
   std::optional<std::uint64_t> rereading;    ///< the question's number

@@ -48,7 +48,9 @@ void PassThrough::on_command(const UnsubscribeCommand& command) {
 void PassThrough::on_command(const CatchUpCommand& command) {
   Subscription* subscription = parts_.channels.find(command.subscription);
   if (subscription == nullptr || subscription->pending) return;
-  if (parts_.delivery.catch_up(*subscription, command.after)) return;
+  // What was dropped from its outbox was of a replay that is delivered: the tail has it not.
+  const bool replayed = !subscription->history && command.after < subscription->placed;
+  if (!replayed && parts_.delivery.catch_up(*subscription, command.after)) return;
   parts_.probe.reset(Reset::tail_lost);
   begin_here(*subscription, true);
 }
@@ -65,6 +67,7 @@ void PassThrough::accept(Subscription& subscription, Accepted accepted) {
 void PassThrough::begin_here(Subscription& subscription, bool overflow) {
   accept(subscription, {});
   subscription.history.reset();
+  subscription.placed = FeedSeq();
   parts_.delivery.post_snapshot({subscription.id}, {.spool = empty_snapshot(head_.value_or(Lsn())),
                                                     .after = parts_.delivery.numbering().now(kAll),
                                                     .overflow = overflow});
@@ -134,7 +137,10 @@ void PassThrough::on_replay(ReplayResult result) {
       begin_here(*subscription, true);
       continue;
     }
-    if (!result.history->batch.frames.empty()) subscription->history = result.history;
+    if (!result.history->batch.frames.empty()) {
+      subscription->history = result.history;
+      subscription->placed = result.history->up_to;
+    }
     resume_exactly(*subscription, *subscription->resume_from, asked.after, Held::log);
   }
 }

@@ -302,6 +302,26 @@ TEST_F(ReplayedTest, who_leaves_and_comes_back_while_the_log_is_read_is_answered
   EXPECT_FALSE(left.accepted);
 }
 
+TEST_F(ReplayedTest, fault_d_what_was_replayed_and_dropped_from_the_outbox_is_an_overflow) {
+  Follower& follower = resume();
+  asked();
+  ASSERT_TRUE(stage.feed->work());
+  expect_exact(follower);
+  record("k", 11, value(11));
+  settle();
+  // Rule 27: memory is short, and its place goes back behind the second record, which was written.
+  follower.place = follower.whole = FeedSeq(follower.accepted->after.value() + 2);
+  stage.catch_up(follower);
+  stage.until([&] { return follower.live || follower.snapshots.size() == 2; });
+  ASSERT_EQ(follower.snapshots.size(), 2u) << "the tail has none of it";
+  EXPECT_TRUE(follower.snapshots[1].overflow);
+  stage.until_live(follower);
+  record("k", 12, value(12));
+  settle();
+  EXPECT_EQ(follower.got, std::vector<Got>({{Lsn(12), value(12)}}));
+  EXPECT_EQ(follower.snapshots.size(), 2u);
+}
+
 class ReplayedBeyondTailTest : public ReplayedTest {
  protected:
   ReplayedBeyondTailTest() : ReplayedTest(64 << 20, 3'000) {}
