@@ -12,7 +12,7 @@ struct Control::Answers {
   std::mutex mutex;
   std::optional<Steady> renewed;    // when the last acknowledged renewal was sent
   Incarnation renewed_incarnation;  // of whom
-  std::vector<std::string> failed;
+  std::vector<Failed> failed;
   std::optional<Error> failure;
   std::deque<std::pair<std::uint64_t, Offset>> marks;  // stored and not yet reached
   std::function<void()> wake;                          // absent once there is nobody to be woken
@@ -118,7 +118,7 @@ void Control::enlist(const std::string& routing_key, const std::string& canonica
                    [answers = answers_, routing_key](const Result<Offset>& stored) {
                      if (stored) return;
                      std::lock_guard lock(answers->mutex);
-                     answers->failed.push_back(routing_key);
+                     answers->failed.push_back({routing_key, stored.error().fault == Fault::invalid});
                      answers->failed_with(stored.error());
                    });
   fault_point("gateway.registered");
@@ -161,7 +161,7 @@ bool Control::renew() {
   return lost;
 }
 
-std::vector<std::string> Control::take_failed() {
+std::vector<Control::Failed> Control::take_failed() {
   std::lock_guard lock(answers_->mutex);
   return std::exchange(answers_->failed, {});
 }

@@ -47,8 +47,12 @@ class Control {
   /// Renews the lease when it is time. True where half a lease passed without an acknowledged renewal: there
   /// is a new incarnation, and everything must be enlisted again.
   [[nodiscard]] bool renew();
-  /// Keys whose registration could not be stored, since the last call.
-  [[nodiscard]] std::vector<std::string> take_failed();
+  struct Failed {
+    std::string routing_key;
+    bool too_large = false;  ///< for a record: it can't be stored at all
+  };
+  /// Registrations that could not be stored, since the last call.
+  [[nodiscard]] std::vector<Failed> take_failed();
   /// Set once the control topic takes or gives nothing any more: this gateway must begin anew. `lost`.
   [[nodiscard]] std::optional<Error> failure() const;
   /// Ends the lease.

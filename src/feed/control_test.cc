@@ -91,8 +91,14 @@ TEST_F(ControlTest, rule_15_a_renewal_counts_from_when_it_was_sent_not_from_its_
 TEST_F(ControlTest, rule_15_a_failed_registration_is_said_again) {
   registry.fails = true;
   control.enlist("a", "{}");
-  EXPECT_EQ(control.take_failed(), std::vector<std::string>{"a"});
+  const auto failed = control.take_failed();
+  ASSERT_EQ(failed.size(), 1u);
+  EXPECT_EQ(failed.front().routing_key, "a");
+  EXPECT_FALSE(failed.front().too_large);
   EXPECT_TRUE(control.take_failed().empty());
+  registry.with = Fault::invalid;
+  control.enlist("b", "{}");
+  EXPECT_TRUE(control.take_failed().at(0).too_large);
 }
 
 TEST_F(ControlTest, rule_10_a_control_topic_that_takes_nothing_any_more_is_lost) {

@@ -350,9 +350,14 @@ void Managed::on_time() {
   if (parts_.control.renew()) {
     parts_.channels.for_each([this](Channel& channel) { register_anew(channel, Reset::lease); });
   }
-  for (const std::string& key : parts_.control.take_failed()) {
-    Channel* channel = parts_.channels.find(std::string_view(key));
-    if (channel != nullptr) enlist(*channel);
+  for (const Control::Failed& failed : parts_.control.take_failed()) {
+    Channel* channel = parts_.channels.find(std::string_view(failed.routing_key));
+    if (channel == nullptr) continue;
+    if (!failed.too_large) {
+      enlist(*channel);
+    } else {
+      refuse_pending(*channel, ErrorCode::bad_query, "the query is too large for a record of the log", {});
+    }
   }
   for (Channel* channel : parts_.channels.lapsed(now - parts_.options.linger)) {
     remove(*channel);

@@ -7,6 +7,7 @@
 
 #include "base/encoding.h"
 #include "query/normal_form.h"
+#include "query/text_left.h"
 #include "query/utf8.h"
 
 namespace tidegate::query {
@@ -151,7 +152,9 @@ Result<std::shared_ptr<const Query>> Binder::finish() {
   query_->projection_ = std::move(projection);
   if (auto status = check_identity(*query_); !status) return status.error();
   if (projections_ != nullptr) query_->projection_ = projections_->shared(query_->projection_);
-  query_->hash_ = sha256_128(query_->canonical());
+  const std::string canonical = query_->canonical();
+  if (canonical.size() > kQueryTextMax) return Error{Fault::invalid, std::string(kTooMuchText)};
+  query_->hash_ = sha256_128(canonical);
   return std::shared_ptr<const Query>(std::move(query_));
 }
 

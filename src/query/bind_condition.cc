@@ -304,6 +304,9 @@ Status ConditionBinder::bind_values(const ParsedCondition& parsed, const Operand
     }
     auto value = bind_literal(expanded, operand, literal);
     if (!value) return value.error();
+    if (parsed.op == Op::contains && operand.type == Type::jsonb && value->size() > kContainedBytesMax)
+      return invalid(fmt::format("column {}: @> takes at most {} bytes of JSON{}", operand.name,
+                                 kContainedBytesMax, in_text(parsed.place)));
     bound.values.push_back(std::move(*value));
   }
   if (is_pattern(parsed.op)) {

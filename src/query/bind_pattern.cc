@@ -41,10 +41,12 @@ Status canonicalise_like(const Operand& operand, Condition& leaf) {
   auto pattern = canonical_like(value, "\\");
   if (!pattern) return invalid(fmt::format("the pattern {} ends with its escape", in_quotes(value)));
   value = leaf.op == Op::ilike ? ascii_lower(*pattern) : std::move(*pattern);
-  if (leaf.op == Op::ilike || operand.type == Type::bpchar) return {};
-  if (const auto plain = plain_pattern(value)) {
+  const auto plain = plain_pattern(value);
+  if (plain && leaf.op == Op::like && operand.type != Type::bpchar) {
     leaf.op = plain->prefix ? Op::starts_with : Op::eq;
     value = plain->text;
+  } else if (value.size() > kPatternBytesMax) {
+    return invalid(fmt::format("a pattern of {} bytes; {} are allowed", value.size(), kPatternBytesMax));
   }
   return {};
 }

@@ -283,6 +283,27 @@ TEST(BindTest, conditions_and_lists_are_bounded) {
             "column \"count\": `in` takes at most 1000 values, not 1001");
 }
 
+TEST(BindTest, trust_what_takes_long_over_a_row_or_fills_a_record_is_bounded) {
+  const auto says = [](ParsedCondition condition) {
+    return fault(bind_things({"things", {"id"}, {std::move(condition)}}));
+  };
+  const std::string run(1'000, 'a');
+  EXPECT_EQ(says(compare("title", Op::like, {string("%" + run.substr(2) + "%")})), "no error");
+  EXPECT_EQ(says(compare("title", Op::like, {string("%" + run + "%")})),
+            "column \"title\": a pattern of 1002 bytes; 1000 are allowed");
+  EXPECT_EQ(says(compare("title", Op::match, {string(run)})),
+            "column \"title\": a pattern of 1002 bytes; 1000 are allowed")
+      << "it is a LIKE";
+  EXPECT_EQ(says(compare("title", Op::like, {string(run + run + "%")})), "no error")
+      << "a prefix is looked up";
+  const std::string json = "[\"" + std::string(4'092, 'a') + "\"]";
+  EXPECT_EQ(says(compare("doc", Op::contains, {string(json)})), "no error");
+  EXPECT_EQ(says(compare("doc", Op::contains, {string("[1," + json.substr(1))})),
+            "column \"doc\": @> takes at most 4096 bytes of JSON");
+  EXPECT_EQ(says(compare("title", Op::eq, {string(std::string(500'000, 'a'))})),
+            "the query's texts are together larger than 400 KiB");
+}
+
 TEST(BindTest, unknown_columns_are_named_with_their_place) {
   EXPECT_EQ(fault(bind_things({"things", {"nope"}, {}})), "table \"public.things\" has no column \"nope\"");
   ParsedCondition comparison = compare("Count", Op::eq, {number("1")});

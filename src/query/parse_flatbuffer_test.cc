@@ -174,5 +174,21 @@ TEST(ParseFlatbufferTest, other_bytes_are_refused_and_never_crash) {
   }
 }
 
+TEST(ParseFlatBufferTest, trust_texts_that_are_shared_count_each_time) {
+  flatbuffers::FlatBufferBuilder builder;
+  const auto large = builder.CreateString(std::string(100'000, 'x'));
+  const std::vector columns(2'000, large);
+  const std::string bomb = finished(builder, fb::CreateQueryDirect(builder, "t", &columns));
+  ASSERT_LT(bomb.size(), 400'000u);
+  EXPECT_EQ(fault(bomb), "query.columns[4]: the query's texts are together larger than 400 KiB");
+  builder.Clear();
+  const auto literal =
+      fb::CreateLiteral(builder, fb::LiteralKind::string, builder.CreateString(std::string(100'000, 'x')));
+  const std::vector literals(2'000, literal);
+  const std::vector conditions = {fb::CreateConditionDirect(builder, "a", fb::Op::in, &literals)};
+  EXPECT_EQ(fault(finished(builder, fb::CreateQueryDirect(builder, "t", nullptr, &conditions))),
+            "query.where[0].values[4].text: the query's texts are together larger than 400 KiB");
+}
+
 }  // namespace
 }  // namespace tidegate::query

@@ -134,6 +134,13 @@ TEST(ParseSqlTest, parameters_take_their_places) {
             "sql: $0 has no value: 2 parameters are given (at byte 26)");
 }
 
+TEST(ParseSqlTest, trust_a_parameter_counts_wherever_it_stands) {
+  std::string in = "$1";
+  for (int i = 1; i < 5'000; ++i) in += ",$1";
+  EXPECT_EQ(parsed("select a from t where a in (" + in + ")", {string(std::string(100'000, 'x'))}),
+            "sql: the query's texts are together larger than 400 KiB (at byte 40)");
+}
+
 TEST(ParseSqlTest, refuses_the_rest_by_name_and_place) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"", "empty (at byte 0)"},

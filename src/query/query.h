@@ -26,7 +26,11 @@ inline constexpr int kDepthMax = 20;                ///< of AND, OR, NOT and IS 
 inline constexpr std::size_t kInValuesMax = 1'000;
 inline constexpr std::size_t kValuesMax = 20'000;  ///< of all conditions; a statement takes 65,535 parameters
 inline constexpr std::size_t kPathMax = 16;        ///< steps into jsonb
-inline constexpr std::size_t kSqlBytesMax = 32'768;  ///< libpg_query has no guard of its stack
+inline constexpr std::size_t kQueryTextMax =
+    400 * 1024;  ///< bytes of its texts together, and of its canonical text: a record of Kafka holds that
+inline constexpr std::size_t kPatternBytesMax = 1'000;    ///< of LIKE, canonical
+inline constexpr std::size_t kContainedBytesMax = 4'096;  ///< what a jsonb column is asked to contain
+inline constexpr std::size_t kSqlBytesMax = 32'768;       ///< libpg_query has no guard of its stack
 
 /// What a condition says. The first row compares by a type's order or tests for NULL; the second is of texts,
 /// arrays and jsonb; the third joins and turns conditions, and nothing of it but `all_of` and `any_of` is

@@ -76,7 +76,9 @@ Result<ParsedLiteral> SqlLiterals::read_parameter(const Json& node, const Json& 
                        fmt::format("${} has no value: {} parameters are given", number, parameters_.size()));
   }
   used_[number - 1] = true;
-  return parameters_[number - 1];
+  const ParsedLiteral& value = parameters_[number - 1];
+  if (!left_.take(value.text.size())) return refused_sql(place_of(node), kTooMuchText);
+  return value;
 }
 
 /// The integer at a place of the text that the tree leaves out, so that it is zero or negative. Between its

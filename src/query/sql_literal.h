@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "query/sql_tree.h"
+#include "query/text_left.h"
 
 namespace tidegate::query {
 
@@ -28,6 +29,7 @@ class SqlLiterals {
   const std::string_view sql_;
   const std::vector<ParsedLiteral>& parameters_;
   std::vector<bool> used_;
+  TextLeft left_;  // of parameters, each where it is used
 };
 
 /// The type that a TypeCast names; `array` where it is one, then of that type.

@@ -7,7 +7,7 @@
 namespace tidegate::session::testing {
 
 bool PlayedFeed::take(const feed::Command& command) {
-  std::visit([this](const auto& known) { on(known); }, command);
+  std::visit([this](const auto& known) { this->on(known); }, command);
   return true;
 }
 
