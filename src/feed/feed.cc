@@ -32,7 +32,11 @@ constexpr std::size_t kResultsMax = std::numeric_limits<std::size_t>::max();
 
 std::size_t weight(const Command& command) {
   const auto* subscribe = std::get_if<SubscribeCommand>(&command);
-  return sizeof(Command) + (subscribe != nullptr ? subscribe->routing_key.size() : 0);
+  if (subscribe == nullptr) return sizeof(Command);
+  std::size_t fence = 0;
+  if (subscribe->cursor && subscribe->cursor->fence && subscribe->cursor->fence->snapshot)
+    fence = subscribe->cursor->fence->snapshot->in_progress.size() * sizeof(Xid);
+  return sizeof(Command) + subscribe->routing_key.size() + fence;
 }
 
 }  // namespace

@@ -29,7 +29,10 @@ void Hub::State::give_back_evicted() {
 
 void Hub::State::on(const feed::Relieve& event) {
   owner_.check();
-  if (event.cut) return cut_largest();
+  if (event.cut) {  // once what just came has been written: nobody owes that
+    cut_largest_ = true;
+    return;
+  }
   give_back([](const Session&) { return true; });
 }
 
@@ -126,6 +129,7 @@ void Hub::State::cut_largest() {
   std::size_t most = 0;
   sessions_.for_each([&](const std::unique_ptr<Session>& session) {
     std::size_t debt = session->outbox.bytes();
+    if (debt == 0) return;  // it reads as fast as it is written to
     for (const Subscription* subscription : session->unfinished) {
       if (subscription->spool) debt += subscription->spool->memory_bytes();
     }

@@ -44,6 +44,9 @@ Hub::Weight Hub::weigh(SessionId session) const {
   const Session& one = state_->session(session);
   return {one.by_name.size(), one.outbox.bytes(), one.outbox.own_bytes()};
 }
+bool Hub::has(SessionId session, std::string_view hash_id) const {
+  return state_->session(session).by_name.contains(hash_id);
+}
 void Hub::send(SessionId session, std::string_view text) {
   state_->send(state_->session(session), text);
 }

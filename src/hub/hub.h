@@ -39,6 +39,7 @@ struct SubscribeRequest {
   bool latest = false;  ///< managed: while it lags, several transactions may come as one
   /// What the client said, for whoever has to ask anew; the hub only keeps it.
   std::string request;
+  std::size_t kept_bytes = 0;  ///< what this, the query and the cursor take, about
 };
 
 /// A name that is in use, with its query's routing key and what asked for it.
@@ -46,6 +47,7 @@ struct Requested {
   std::string hash_id;
   std::string routing_key;
   std::string request;
+  std::size_t kept_bytes = 0;
 };
 
 /// One a shard: subscriptions, fences, outboxes. No I/O and no locks; everything is called on the shard's
@@ -87,6 +89,8 @@ class Hub {
     std::size_t held_bytes = 0;    ///< of these, what is its alone
   };
   [[nodiscard]] Weight weigh(SessionId session) const;
+  /// Whether it has a query of that name.
+  [[nodiscard]] bool has(SessionId session, std::string_view hash_id) const;
   /// Queues a control message (a text frame) and marks the session dirty.
   void send(SessionId session, std::string_view text);
   void send_error(SessionId session, protocol::ErrorCode code, std::string_view message,

@@ -22,6 +22,10 @@ void erase_unordered(std::vector<T>& list, const T& item) {
   list.pop_back();
 }
 
+/// What may be kept of a connection's subscribes together; what is kept of each even where memory is short.
+constexpr std::size_t kRequestsBytesMax = 8 << 20;
+constexpr std::size_t kKeptAlways = 4'096;
+
 /// Of what is held for one connection alone, its account does not know so much, at most.
 constexpr std::size_t kCopiesStep = 4'096;
 
@@ -112,6 +116,7 @@ std::vector<SessionId> Hub::State::take_dirty() {
 }
 
 std::vector<SessionId> Hub::State::take_debtors() {
+  if (std::exchange(cut_largest_, false)) cut_largest();
   std::vector<SessionId> taken;
   taken.swap(debtors_);
   std::erase_if(taken, [this](SessionId id) { return sessions_.find(id) == nullptr; });
@@ -136,17 +141,37 @@ Subscription* Hub::State::find(SubscriptionId id) {
   return found == subscriptions_.end() ? nullptr : found->second.get();
 }
 
+/// What is kept of it as long as it lasts; nothing, and the client is told, where there is no room.
+std::optional<Charge> Hub::State::keep(Session& session, const SubscribeRequest& request) {
+  std::size_t together = request.kept_bytes;
+  for (const auto& [name, named] : session.by_name) together += named.kept.bytes();
+  Charge kept(memory_);
+  if (together > kRequestsBytesMax) {
+    send_error(session, protocol::ErrorCode::too_many_subscriptions,
+               "the queries of this connection are together larger than 8 MiB", request.hash_id, {});
+    return std::nullopt;
+  }
+  if (request.kept_bytes <= kKeptAlways) {
+    kept.set(request.kept_bytes);
+    return kept;
+  }
+  if (kept.add(request.kept_bytes)) return kept;
+  send_error(session, protocol::ErrorCode::unavailable, "no memory for one more query", request.hash_id,
+             kRetryMs);
+  return std::nullopt;
+}
+
 /// Binary frames name a query by its channel or not at all, so a second name for an equal query follows the
 /// first.
 bool Hub::State::follow_existing(Session& session, SubscribeRequest& request, protocol::Encoding encoding,
-                                 std::string_view reason) {
+                                 std::string_view reason, Charge& kept) {
   if (session.traits.pass_through || is_text(encoding)) return false;
   for (const auto& [name, named] : session.by_name) {
     Subscription* const other = named.subscription;
     if (other->routing_key != request.routing_key || other->encoding != encoding) continue;
     if (other->latest != request.latest) continue;
     other->names.push_back(request.hash_id);
-    session.by_name.emplace(request.hash_id, Named{other, std::move(request.request)});
+    session.by_name.emplace(request.hash_id, Named{other, std::move(request.request), std::move(kept)});
     send(session, protocol::ack_same_as_message(request.hash_id, other->query, other->names.front(), reason));
     return true;
   }
@@ -170,7 +195,9 @@ void Hub::State::subscribe(Session& session, SubscribeRequest request, std::stri
     return send_error(session, protocol::ErrorCode::too_many_subscriptions,
                       "too many subscriptions on this connection", request.hash_id, {});
   }
-  if (follow_existing(session, request, encoding, reason)) return;
+  std::optional<Charge> kept = keep(session, request);
+  if (!kept) return;
+  if (follow_existing(session, request, encoding, reason, *kept)) return;
 
   const SubscriptionId id = feed::subscription_id(shard_, ++last_subscription_);
   feed::SubscribeCommand command{id,
@@ -194,7 +221,8 @@ void Hub::State::subscribe(Session& session, SubscribeRequest request, std::stri
   if (plain == protocol::Encoding::json) made->diff_head = protocol::message_head("diff", request.hash_id);
   if (encoding == protocol::Encoding::base64)
     made->diff_head = protocol::message_head("diffB64", request.hash_id);
-  session.by_name.emplace(std::move(request.hash_id), Named{made.get(), std::move(request.request)});
+  session.by_name.emplace(std::move(request.hash_id),
+                          Named{made.get(), std::move(request.request), std::move(*kept)});
   subscriptions_.emplace(id, std::move(made));
   probe_.subscribed();
 }
@@ -224,7 +252,7 @@ void Hub::State::unsubscribe_all(Session& session) {
 std::vector<Requested> Hub::State::requested(const Session& session) {
   std::vector<Requested> out;
   for (const auto& [name, named] : session.by_name)
-    out.push_back({name, named.subscription->routing_key, named.request});
+    out.push_back({name, named.subscription->routing_key, named.request, named.kept.bytes()});
   return out;
 }
 

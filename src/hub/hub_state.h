@@ -66,8 +66,9 @@ class Hub::State {
   };
 
   Subscription* find(SubscriptionId id);
+  std::optional<Charge> keep(Session& session, const SubscribeRequest& request);
   bool follow_existing(Session& session, SubscribeRequest& request, protocol::Encoding encoding,
-                       std::string_view reason);
+                       std::string_view reason, Charge& kept);
   void take_back(Session& session, std::string_view name);
   void leave_name(Subscription& subscription, Names::iterator used);
   void forget(Subscription& subscription, bool tell_feed);
@@ -132,6 +133,7 @@ class Hub::State {
   std::deque<feed::Command> untold_;  // what the feed's full box refused
   std::vector<SessionId> dirty_;
   std::vector<SessionId> debtors_;
+  bool cut_largest_ = false;  // wanted, when what came before has been written
   /// Deliveries since the last flush, for metrics.
   struct Unwritten {
     Steady taken;

@@ -368,6 +368,31 @@ TEST_F(HubTest, too_many_subscriptions_are_refused_and_the_others_go_on) {
   EXPECT_EQ(read(session).size(), 1u);
 }
 
+TEST_F(HubTest, trust_what_a_connection_asked_for_is_counted_and_bounded) {
+  memory = std::make_shared<Budget>(12 << 20);
+  make({});
+  const auto ask = [&](SessionId session, const std::string& name, std::size_t kept) {
+    SubscribeRequest request;
+    request.hash_id = name;
+    request.routing_key = name;
+    request.kept_bytes = kept;
+    hub->subscribe(session, std::move(request));
+    const auto answers = read(session);
+    return answers.empty() ? std::string() : answers.at(0);
+  };
+  const SessionId session = hub->open({});
+  EXPECT_EQ(ask(session, "a", 5 << 20), "");
+  EXPECT_NE(ask(session, "b", 5 << 20).find("too_many_subscriptions"), std::string::npos);
+  EXPECT_EQ(ask(session, "a", 6 << 20), "") << "in the place of the earlier";
+  EXPECT_GE(memory->used(), 6u << 20);
+  const SessionId other = hub->open({});
+  EXPECT_NE(ask(other, "b", 7 << 20).find("unavailable"), std::string::npos);
+  EXPECT_EQ(ask(other, "b", 100), "");
+  hub->close(session);
+  EXPECT_LT(memory->used(), 1u << 20);
+  EXPECT_EQ(ask(other, "c", 7 << 20), "");
+}
+
 TEST_F(HubTest, a_full_feed_is_answered_unavailable_with_a_retry_time) {
   const SessionId session = hub->open({});
   feed_full = true;

@@ -319,6 +319,15 @@ TEST_F(LaggingTest, rule_27_under_pressure_all_outboxes_become_places_and_then_t
   EXPECT_EQ(memory->used(), 0u);
 }
 
+TEST_F(LaggingTest, rule_27_nobody_is_cut_for_what_was_about_to_be_written) {
+  const SessionId healthy = hub->open({});
+  live(healthy, "a");
+  deliver(run(1, 1, {std::string(1'000, 'x')}));
+  hub->on_event(feed::Relieve{.cut = true});
+  EXPECT_EQ(read(healthy).size(), 1u);
+  EXPECT_TRUE(hub->take_debtors().empty());
+}
+
 TEST_F(LaggingTest, rule_27_a_snapshot_in_memory_counts_as_debt_of_who_does_not_fetch_it) {
   make({.outbox_bytes_max = 100, .outbox_bytes_low = 50});
   const SessionId snapshotting = hub->open({});

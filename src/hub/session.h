@@ -18,6 +18,7 @@ namespace tidegate::hub {
 struct Named {
   Subscription* subscription = nullptr;
   std::string request;  ///< SubscribeRequest's
+  Charge kept;          ///< what it and its query take
 };
 using Names = std::map<std::string, Named, std::less<>>;
 

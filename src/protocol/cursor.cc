@@ -11,6 +11,10 @@
 namespace tidegate::protocol {
 namespace {
 
+/// Of a fence's transactions in progress, some ten thousand: a server has no more connections. It is kept as
+/// long as its query, and is the client's word.
+constexpr std::size_t kSnapshotBytesMax = 128 * 1024;
+
 std::optional<std::uint64_t> hex_u64(std::optional<std::string_view> text) {
   if (!text || text->size() != 16) return std::nullopt;
   const auto bytes = hex_decode(*text);
@@ -51,7 +55,8 @@ bool read_fence(const boost::json::object& object, std::optional<Fence>& fence) 
   fence = Fence{.until = *until, .snapshot = {}};
   if (!object.contains("snapshot")) return true;
   const auto text = string_member(object, "snapshot");
-  if (text) fence->snapshot = XidSnapshot::parse(*text);
+  if (!text || text->size() > kSnapshotBytesMax) return false;
+  fence->snapshot = XidSnapshot::parse(*text);
   return fence->snapshot.has_value();
 }
 

@@ -103,5 +103,14 @@ TEST(Cursor, MalformedOrIncompleteIsNone) {
   }
 }
 
+TEST(Cursor, TrustAFenceOfAMillionTransactionsIsNone) {
+  Cursor cursor;
+  cursor.fence = Fence{.until = Lsn(7), .snapshot = XidSnapshot{Xid(1), Xid(1'000'000), {}}};
+  cursor.fence->snapshot->in_progress.assign(10'000, Xid(123'456));
+  EXPECT_TRUE(parse_cursor(text_of(cursor)));
+  cursor.fence->snapshot->in_progress.assign(500'000, Xid(3));
+  EXPECT_FALSE(parse_cursor(text_of(cursor)));
+}
+
 }  // namespace
 }  // namespace tidegate::protocol

@@ -53,6 +53,7 @@ class ConditionBinder {
   ColumnNames names_;
   const TableSchema& table_;
   std::size_t conditions_max_;
+  std::size_t regexes_ = 0;
   std::size_t values_max_;
   Projections* projections_;
   std::size_t conditions_ = 0;

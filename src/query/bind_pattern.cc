@@ -64,6 +64,9 @@ Status ConditionBinder::bind_pattern(const ParsedCondition& parsed, const Operan
     auto status = canonicalise_like(operand, leaf);
     return status ? status : Status(refused(status.error()));
   }
+  if (++regexes_ > kRegexesMax)
+    return invalid(
+        fmt::format("a query has at most {} regular expressions{}", kRegexesMax, in_text(parsed.place)));
   const std::string& pattern = leaf.values.front();
   auto compiled = projections_ == nullptr ? Regex::compile(pattern) : projections_->compiled(pattern);
   if (!compiled) return refused(compiled.error());

@@ -304,6 +304,15 @@ TEST(BindTest, trust_what_takes_long_over_a_row_or_fills_a_record_is_bounded) {
             "the query's texts are together larger than 400 KiB");
 }
 
+TEST(BindTest, trust_regular_expressions_are_few) {
+  ParsedQuery query{"things", {"id"}, {}};
+  for (std::size_t i = 0; i < kRegexesMax; ++i)
+    query.where.push_back(compare("title", Op::match, {string("a+" + std::to_string(i))}));
+  EXPECT_EQ(fault(bind_things(query)), "no error");
+  query.where.push_back(compare("title", Op::match, {string("b+")}));
+  EXPECT_EQ(fault(bind_things(query)), "a query has at most 20 regular expressions");
+}
+
 TEST(BindTest, unknown_columns_are_named_with_their_place) {
   EXPECT_EQ(fault(bind_things({"things", {"nope"}, {}})), "table \"public.things\" has no column \"nope\"");
   ParsedCondition comparison = compare("Count", Op::eq, {number("1")});

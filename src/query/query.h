@@ -28,7 +28,9 @@ inline constexpr std::size_t kValuesMax = 20'000;  ///< of all conditions; a sta
 inline constexpr std::size_t kPathMax = 16;        ///< steps into jsonb
 inline constexpr std::size_t kQueryTextMax =
     400 * 1024;  ///< bytes of its texts together, and of its canonical text: a record of Kafka holds that
-inline constexpr std::size_t kPatternBytesMax = 1'000;    ///< of LIKE, canonical
+inline constexpr std::size_t kPatternBytesMax = 1'000;  ///< of LIKE, canonical
+inline constexpr std::size_t kRegexesMax =
+    20;  ///< that no LIKE says, of a query; compiling one takes milliseconds
 inline constexpr std::size_t kContainedBytesMax = 4'096;  ///< what a jsonb column is asked to contain
 inline constexpr std::size_t kSqlBytesMax = 32'768;       ///< libpg_query has no guard of its stack
 

@@ -50,9 +50,25 @@ Operation operation_of(const protocol::ClientMessage& message) {
   return static_cast<Operation>(message.index());
 }
 
+policy::Principal principal_of(const auth::Principal& principal) {
+  return {principal.subject, principal.tenant, false, principal.claims};
+}
 policy::Principal principal_of(const Caller& caller) {
-  if (!caller.principal) return {};
-  return {caller.principal->subject, caller.principal->tenant, false, caller.principal->claims};
+  return caller.principal ? principal_of(*caller.principal) : policy::Principal();
+}
+
+/// What stays in memory as long as a query is subscribed to: what asked for it, the query bound, which is
+/// about as large, and the transactions of its cursor's fence.
+std::size_t kept_bytes(const protocol::Subscribe& subscribe) {
+  std::size_t text = subscribe.hash_id.size() + subscribe.table.size();
+  for (const auto* part : {&subscribe.sql, &subscribe.query_json, &subscribe.query_flatbuffer}) {
+    if (*part) text += (*part)->size();
+  }
+  for (const auto& value : subscribe.params) text += value.text.size();
+  std::size_t fence = 0;
+  if (subscribe.cursor && subscribe.cursor->fence && subscribe.cursor->fence->snapshot)
+    fence = subscribe.cursor->fence->snapshot->in_progress.size() * sizeof(Xid);
+  return 2 * text + fence;
 }
 
 }  // namespace
@@ -130,17 +146,32 @@ void Conversation::on(const protocol::Auth& message) {
         "the token is of another subject or tenant than this connection's: open a new connection");
     return;
   }
-  const auto before = principal_of(caller_);
+  const bool narrows = access_ && !access_->same_claims(principal_of(caller_), principal_of(*principal));
+  if (narrows && limited_anew()) return;
   caller_.principal = std::move(*principal);
   warned_ = expired_ = false;
   hub_.send(session_, protocol::authed_message(caller_.principal->expires_unix_s));
-  if (access_ && !access_->same_claims(before, principal_of(caller_))) narrow_anew();
+  if (narrows) narrow_anew();
+}
+
+/// Other claims ask for every query anew, which costs what subscribing to it does.
+bool Conversation::limited_anew() {
+  const std::size_t queries = hub_.weigh(session_).subscriptions;
+  const auto over = caller_.admission->subscribe_anew(queries, context_.parts.clock.steady());
+  if (!over) return false;
+  hub_.send_error(session_, ErrorCode::rate_limited,
+                  "the token's claims are others, and " + std::to_string(queries) +
+                      " queries would be asked for anew (" + name_of(over->limit) +
+                      "); the earlier token counts on",
+                  {}, over->retry.count());
+  return true;
 }
 
 /// Of what it has, the hub ends some without a message: looked at before it is held against it.
 bool Conversation::limited(const protocol::Subscribe& subscribe) {
   caller_.admission->subscriptions(hub_.weigh(session_).subscriptions);
-  const auto over = caller_.admission->subscribe(context_.parts.clock.steady());
+  const auto over =
+      caller_.admission->subscribe(hub_.has(session_, subscribe.hash_id), context_.parts.clock.steady());
   if (!over) return false;
   const std::string name = name_of(over->limit);
   if (over->retry.count() == 0) {
@@ -188,6 +219,7 @@ void Conversation::subscribe_query(protocol::Subscribe& subscribe) {
   auto request = narrowed(subscribe);
   if (!request) return refuse(request.error());
   if (caller_.principal) request->request = protocol::subscribe_message(subscribe);
+  request->kept_bytes = kept_bytes(subscribe);
   request->cursor = std::move(subscribe.cursor);
   hub_.subscribe(session_, std::move(*request));
 }
@@ -217,6 +249,7 @@ void Conversation::narrow_anew() {
       hub_.revoke(session_, each.hash_id, code_of(request.error().fault), request.error().message);
     } else if (request->routing_key != each.routing_key) {
       request->request = std::move(each.request);
+      request->kept_bytes = each.kept_bytes;
       hub_.replace(session_, std::move(*request));
     }
   }

@@ -47,6 +47,7 @@ class Conversation {
   void narrow_anew();
 
  private:
+  bool limited_anew();
   bool limited(const protocol::Subscribe& subscribe);
   void on(const protocol::Ping& ping);
   void on(protocol::Subscribe& subscribe);

@@ -249,6 +249,13 @@ TEST_P(WebSocketTest, WhoSendsWholeMessagesIsNotCutForWhatOthersHoldBeyondTheBud
   others.set(memory->bytes_max() + 1);
   peer->client().send_text(R"({"op":"ping"})");
   peer->expect("pong");
+  RawPeer cut(place());  // TCP may cut a message anywhere
+  cut.upgrade();
+  const std::string message = RawPeer::frame(1, R"({"op":"ping"})" + std::string(1'000, ' '));
+  cut.send(RawPeer::frame(9, "p") + message.substr(0, 500));
+  ASSERT_EQ(cut.next()->opcode, 10);
+  cut.send(message.substr(500));
+  ASSERT_EQ(cut.next()->opcode, 1);
   EXPECT_EQ(metric(R"(tidegate_connections_closed_total{code="1013"})"), 0);
 }
 
@@ -269,6 +276,28 @@ TEST_P(WebSocketTest, PingsKeepAPeerThatAnswersAlive) {
   while (last && last->opcode == 9) last = peer.next();  // no more answers
   ASSERT_TRUE(last);
   EXPECT_EQ(last->close_code(), 1000);
+}
+
+TEST_P(WebSocketTest, ASlowPeerThatReadsOnIsNotIdle) {
+  constexpr std::size_t kASecond = 3 << 20;
+  options.idle_timeout = 1s;
+  options.ping_interval = 200ms;  // they stand behind what it reads
+  start();
+  RawPeer peer(place(), 4'096);
+  subscribe(peer);
+  feed.deliver({std::string(4 * kASecond, 's')});
+  const auto begin = std::chrono::steady_clock::now();
+  std::size_t taken = 0;
+  for (auto passed = 0ns; passed < 3 * options.idle_timeout;
+       passed = std::chrono::steady_clock::now() - begin) {
+    if (static_cast<double>(taken) <
+        static_cast<double>(kASecond) * std::chrono::duration<double>(passed).count()) {
+      taken += peer.trickle(16'384);
+    } else {
+      std::this_thread::yield();
+    }
+  }
+  EXPECT_EQ(metric("tidegate_connections"), 1) << "closed after " << taken << " bytes";
 }
 
 TEST_P(WebSocketTest, APeerThatVanishesIsForgotten) {

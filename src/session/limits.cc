@@ -52,15 +52,24 @@ std::optional<Limited> Admission::message(Steady now) {
   return account_->spend(&Rates::messages, &Share::Of::messages, Limit::What::messages, now);
 }
 
-std::optional<Limited> Admission::subscribe(Steady now) {
+std::optional<Limited> Admission::subscribe(bool again, Steady now) {
   const Share* const principal = account_->principal().get();
   const Share* const tenant = account_->tenant().get();
-  if (principal != nullptr && over(principal->subscriptions, principal->of.subscriptions))
+  if (!again && principal != nullptr && over(principal->subscriptions, principal->of.subscriptions))
     return account_->counters().count({Limit::Of::principal, Limit::What::subscriptions});
-  if (tenant != nullptr && over(tenant->subscriptions, tenant->of.subscriptions))
+  if (!again && tenant != nullptr && over(tenant->subscriptions, tenant->of.subscriptions))
     return account_->counters().count({Limit::Of::tenant, Limit::What::subscriptions});
   if (const auto debt = account_->debt(now)) return debt;
   return account_->spend(&Rates::subscribes, &Share::Of::subscribes, Limit::What::subscribes, now);
+}
+
+std::optional<Limited> Admission::subscribe_anew(std::size_t count, Steady now) {
+  for (std::size_t i = 0; i < count; ++i) {
+    if (const auto over =
+            account_->spend(&Rates::subscribes, &Share::Of::subscribes, Limit::What::subscribes, now))
+      return over;
+  }
+  return {};
 }
 
 void Admission::subscriptions(std::size_t count) {

@@ -53,7 +53,10 @@ class Admission {
 
   /// Whether one more may pass, which is then counted.
   [[nodiscard]] std::optional<Limited> message(Steady now);
-  [[nodiscard]] std::optional<Limited> subscribe(Steady now);
+  /// `again`: its name has a query already, whose place this one takes.
+  [[nodiscard]] std::optional<Limited> subscribe(bool again, Steady now);
+  /// So many at once, of what it has.
+  [[nodiscard]] std::optional<Limited> subscribe_anew(std::size_t count, Steady now);
   /// How many subscriptions the connection has now.
   void subscriptions(std::size_t count);
   /// What is done for it is put down to this; it may outlive the connection.

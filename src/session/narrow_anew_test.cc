@@ -147,6 +147,22 @@ TEST_F(NarrowAnewTest, ARenewedTokenNarrowsWhatItsClaimsNarrow) {
   expect_nothing(*listener);
 }
 
+TEST_F(NarrowAnewTest, TrustOtherClaimsCostWhatSubscribingDoes) {
+  options.limits.connection.subscribes = 1;  // ten at once
+  show_before_start("status = $claims.status");
+  start();
+  set_catalogue();
+  auto listener = alice(R"({"status":"open"})");
+  for (const char* id : {"1", "2", "3"})
+    subscribed(*listener, id, "select * from orders where id = " + std::string(id));
+  feed.wait_live(3);
+  for (const char* status : {"one", "two", "three"})
+    listener->client().send_text(R"({"op":"auth","token":")" +
+                                 token(R"({"status":")" + std::string(status) + R"("})") + R"("})");
+  while (listener->next().find(R"("code":"rate_limited")") == std::string::npos) {
+  }
+}
+
 TEST_F(NarrowAnewTest, WithoutTokensNothingIsNarrowed) {
   auth.mode = auth::Options::Mode::none;
   policy.open = true;

@@ -147,13 +147,15 @@ class RawPeer {
   };
   /// The next frame; nothing where the connection ended.
   std::optional<Frame> next();
+  /// Takes something that has come, at most so many bytes, and how many.
+  std::size_t trickle(std::size_t bytes_max);
   /// Reads until the peer closes; true if it did.
   bool ended();
   /// Sends no more (FIN).
   void finish() { ::shutdown(socket_, SHUT_WR); }
 
  private:
-  bool fill();
+  bool fill(std::size_t bytes_max = 65'536);
   void shake_hands();
   void wait(short events) const;
   void send_plain(std::string_view bytes) const;

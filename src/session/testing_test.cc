@@ -246,7 +246,7 @@ std::string RawPeer::upgrade(const std::string& more_headers) {
   return head();
 }
 
-bool RawPeer::fill() {
+bool RawPeer::fill(std::size_t bytes_max) {
   pollfd waiting{socket_, POLLIN, 0};
   if (::poll(&waiting, 1, static_cast<int>(std::chrono::milliseconds(kPatience).count())) <= 0) {
     ADD_FAILURE() << "nothing came";
@@ -260,14 +260,19 @@ bool RawPeer::fill() {
     const auto before = read_.size();
     transport::Channel::Read got;
     do {
-      got = channel_->read(socket_, bytes, sizeof bytes);
+      got = channel_->read(socket_, bytes, std::min(sizeof bytes, bytes_max));
       read_.append(bytes, got.size);
     } while (got.step == Step::done);
     return got.step == Step::wants_more || read_.size() > before;
   }
-  const auto size = ::recv(socket_, bytes, sizeof bytes, 0);
+  const auto size = ::recv(socket_, bytes, std::min(sizeof bytes, bytes_max), 0);
   if (size > 0) read_.append(bytes, static_cast<std::size_t>(size));
   return size > 0;
+}
+
+std::size_t RawPeer::trickle(std::size_t bytes_max) {
+  fill(bytes_max);
+  return std::exchange(read_, {}).size();
 }
 
 std::string RawPeer::take(std::size_t size) {

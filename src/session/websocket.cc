@@ -26,6 +26,7 @@ constexpr auto kGoodbye = 5s;
 constexpr std::uint16_t kAbnormal = 1006;
 constexpr std::uint16_t kNotReadable = 1007;
 /// Reads of one connection before others have their turn.
+constexpr std::size_t kUnfinishedAlways = 16 * 1024;  // TCP cuts everybody's messages somewhere
 constexpr int kReads = 4;
 
 std::uint16_t number_of(protocol::CloseCode code) {
@@ -115,7 +116,7 @@ void WebSocketConnection::start(std::string answer, std::string ahead) {
   if (shard_.draining()) queue_.push_close(number_of(protocol::CloseCode::restart));
   take(ahead);
   flush();
-  read_on(Got::all);
+  read_on(Got::some);  // TLS may hold more of what came with the request, which no socket tells of
 }
 
 void WebSocketConnection::readable() {
@@ -177,8 +178,8 @@ void WebSocketConnection::keep_unfinished(bool whole) {
   } else if (whole || !unfinished_since_) {
     unfinished_since_ = shard_.now();
   }
-  if (kept < unfinished_.bytes()) unfinished_.set(kept);
   const bool room = conversation_.caller().admission->account()->hold_unfinished(kept);
+  if (kept < unfinished_.bytes() || kept <= kUnfinishedAlways) return unfinished_.set(kept);
   if ((unfinished_.add(kept - unfinished_.bytes()) && room) || deaf_) return;
   violate(number_of(protocol::CloseCode::try_again), "no memory for the rest of the message");
 }
@@ -267,8 +268,11 @@ void WebSocketConnection::on_flushed(FrameQueue::Flushed flushed) {
   shard_.turn_soon();
 }
 
+/// A full socket that takes something again has been read from: a slow reader is no silent peer, though its
+/// answers to our pings stand behind what it reads.
 void WebSocketConnection::writable() {
   waiting_ = false;
+  heard_ = shard_.now();
   flush();
 }
 

@@ -128,6 +128,21 @@ test('a client that asks for a renegotiation is served on without one', async ()
   assert.equal(await get(gateway, '/healthz'), 'ok\n');
 });
 
+test('what is sent along with the request is read, however OpenSSL holds it', async () => {
+  const gateway = await secure();
+  const { socket } = await connect(gateway);
+  const message = Buffer.from('{"op":"ping"}');
+  const frame = Buffer.concat([Buffer.from([0x81, 0x80 | message.length, 0, 0, 0, 0]), message]);
+  socket.write(Buffer.concat([Buffer.from(`GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nX-More: ${'x'.repeat(600)}\r\n`
+    + 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n'), ...Array(40).fill(frame)]));
+  let came = '';
+  socket.on('data', (bytes) => { came += bytes.toString('latin1'); });
+  const begun = Date.now();
+  await until(() => came.split('pong').length === 41);
+  assert.ok(!came.includes('\x89'), `no ping of ours was needed, ${Date.now() - begun} ms`);
+  socket.destroy();
+});
+
 test('a slow reader falls behind, delays nobody, and converges when it reads again', async () => {
   const gateway = await secure(['--outbox-bytes-max', '65536', '--tail-bytes-max', '1048576']);
   const slow = wss(gateway);
