@@ -2,13 +2,19 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <functional>
+#include <future>
+#include <memory>
 #include <mutex>
 #include <thread>
 
 namespace tidegate::kafka {
 namespace {
+
+constexpr std::chrono::seconds kEnding{10};  // of a client; without a reason to wait it takes milliseconds
 
 void quiet(const rd_kafka_t*, int, const char*, const char*) {}  // what matters comes back as an Error
 
@@ -19,15 +25,18 @@ class Listener {
       : callbacks_(callbacks), properties_(std::move(properties)) {}
 
   static void delivered(rd_kafka_t* client, const rd_kafka_message_t* message, void* opaque) {
-    const Callbacks& to = static_cast<Listener*>(opaque)->callbacks_;
-    to.delivered(client, message, to.opaque);
+    const auto* self = static_cast<const Listener*>(opaque);
+    const Callbacks& to = self->callbacks_;
+    if (!self->silent_) to.delivered(client, message, to.opaque);
   }
   static void failed(rd_kafka_t* client, int code, const char* reason, void* opaque) {
     auto* self = static_cast<Listener*>(opaque);
     self->hear(code, reason);
     const Callbacks& to = self->callbacks_;
-    if (to.failed != nullptr) to.failed(client, code, reason, to.opaque);
+    if (to.failed != nullptr && !self->silent_) to.failed(client, code, reason, to.opaque);
   }
+  /// Who is called is gone.
+  void fall_silent() { silent_ = true; }
   /// Of a broker that is there, and would not talk to us.
   [[nodiscard]] std::string refusal() const {
     const std::lock_guard lock(mutex_);
@@ -53,6 +62,7 @@ class Listener {
 
   const Callbacks callbacks_;
   const std::map<std::string, std::string> properties_;
+  std::atomic<bool> silent_{false};
   mutable std::mutex mutex_;
   std::string refusal_;  // guarded by mutex_
 };
@@ -124,9 +134,20 @@ Error refused(const std::string& name, rd_kafka_conf_res_t result) {
 
 }  // namespace
 
+/// A consumer whose question about offsets was answered that there is no such topic may never end
+/// (librdkafka's issues 3007 and 3954: a broker's thread waits for a reference that nobody gives back). It is
+/// left behind then, with a few threads that do nothing: a gateway that begins anew must not wait for them.
 void Destroy::operator()(rd_kafka_t* client) const {
-  const std::unique_ptr<Listener> listener(listener_of(client));  // is called until the client is gone
-  rd_kafka_destroy(client);
+  std::unique_ptr<Listener> listener(listener_of(client));  // is called until the client is gone
+  std::promise<void> gone;
+  std::future<void> ended = gone.get_future();
+  std::thread ending([client, gone = std::move(gone)]() mutable {
+    rd_kafka_destroy(client);
+    gone.set_value();
+  });
+  if (ended.wait_for(kEnding) == std::future_status::ready) return ending.join();
+  listener.release()->fall_silent();
+  ending.detach();
 }
 
 Result<Client> open_client(const Options& options, rd_kafka_type_t type, Properties properties,
