@@ -23,7 +23,7 @@ Status setup(Process process) {
   };
   if (settings.database_kind == config::Database::postgres) {
     postgres::SetupOptions database{postgres_options(settings), settings.setup.tables, settings.setup.check,
-                                    settings.setup.keep_identity};
+                                    settings.setup.keep_identity, settings.setup.role};
     if (Status done = postgres::setup(database, say); !done) return done;
   }
   if (has_kafka(settings)) {

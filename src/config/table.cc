@@ -580,6 +580,11 @@ Section single_commands() {
        toggle("keep-identity", kSetup,
               "Leave replica identities as they are; queries that need more of old rows are refused.",
               [](auto& s) -> auto& { return s.setup.keep_identity; }),
+       text("role", kSetup,
+            "Postgres: the role that serve and match run as, where it is not the url's. What it lacks is "
+            "said, "
+            "with the GRANT to type.",
+            [](auto& s) -> auto& { return s.setup.role; }),
        number(
            "topic-partitions", kSetup,
            "Kafka: of the diff topic, where setup makes it. They can't be changed without a new snapshot for "

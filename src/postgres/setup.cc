@@ -9,6 +9,7 @@
 #include "postgres/ddl.h"
 #include "postgres/partitions.h"
 #include "postgres/refusal.h"
+#include "postgres/rights.h"
 #include "postgres/tables.h"
 
 namespace tidegate::postgres {
@@ -54,6 +55,7 @@ class Preparation {
     ddl_trigger();
     tables();
     slot();
+    rights();
     return first_;
   }
 
@@ -245,6 +247,29 @@ class Preparation {
     if (!first_) return say_("the replication slot " + database_.slot + " waits until the rest is ready");
     define("SELECT pg_create_logical_replication_slot(" + quote_literal(database_.slot) + ", 'pgoutput')",
            "there is no replication slot " + database_.slot);
+  }
+
+  /// Never granted here: a right comes from a person, and so does a password.
+  void rights() {
+    const bool named = !options_.role.empty();
+    if (!named) {
+      const auto more = has_more_rights(connection_, database_.publication);
+      if (!more) return wrong(more.error());
+      if (!*more) return;  // it is such a role itself, and was looked at
+    }
+    const std::string role = named ? options_.role : "tidegate";
+    const auto missing = missing_rights(connection_, database_.publication, role);
+    if (!missing) return wrong(missing.error());
+    if (named) {
+      for (const MissingRight& one : *missing) wrong({Fault::denied, one.missing + ": " + one.statement});
+      if (missing->empty()) say_("the role " + role + " has the rights that serve and match need");
+      return;
+    }
+    if (missing->empty()) return;
+    std::string statements;
+    for (const MissingRight& one : *missing) statements += "\n  " + one.statement + ";";
+    say_("serve and match need less than this role has; for one of their own, " + role +
+         " (another: --role NAME), type" + statements);
   }
 
   const SetupOptions& options_;

@@ -2,6 +2,7 @@
 // need. Invariants: rows and changes come the whole way; what is wrong with a connection or a right is said
 // in words that help, in the log and on /readyz; no word, no metric and no list of processes holds a secret.
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include "integration/secrets.h"
 #include "integration/watcher.h"
@@ -198,6 +199,29 @@ TEST_F(SecureKafka, pass_through_reads_and_needs_nothing_more) {
                     "--kafka-property-file", properties("serve")});
   gateway.wait_ready();
   Secrets::expect_clean(gateway);
+}
+
+TEST_F(SecureKafka, a_reload_that_works_and_one_that_fails_tell_no_secret) {
+  broker->create_topic(diffs(), 2);
+  broker->allow("serve", "Read", diffs());
+  const auto configure = [&](const std::string& properties) {
+    return secrets.file("tidegate.toml", "kafka_property = [" + properties + "]\n");
+  };
+  const std::string good = "\"security.protocol=sasl_ssl\", \"ssl.ca.location=" + certificate->file() +
+                           "\", \"sasl.mechanism=SCRAM-SHA-512\", \"sasl.username=serve\", \"sasl.password=";
+  Tidegate gateway({"serve", "--kafka", broker->guarded_brokers(), "--topic", diffs(), "--config",
+                    configure(good + Secrets::secret("serve") + "\"")});
+  gateway.wait_ready();
+  const auto reload = [&](const std::string& properties, const std::string& told) {
+    configure(properties);
+    gateway.process().signal(SIGHUP);
+    EXPECT_TRUE(gateway.process().wait_for_output(told)) << gateway.output();
+    Secrets::expect_clean(gateway);
+  };
+  reload(good + Secrets::secret("later") + "\"", R"("setting":"kafka-property")");
+  reload(good + Secrets::secret("later"), "configuration not reloaded");  // cut off in the password
+  reload("\"" + Secrets::secret("later") + "\"", "must be name=value");
+  reload("\"acks=" + Secrets::secret("later") + "\"", "acks can't be given");
 }
 
 TEST_F(SecureKafka, what_is_wrong_with_the_connection_is_said_without_secrets) {

@@ -2,6 +2,9 @@
 // rows and changes come over connections that are all encrypted and checked; what is wrong with one is said
 // in words that help, in the log and on /readyz; no word holds a secret.
 #include <gtest/gtest.h>
+#include <signal.h>
+
+#include <sstream>
 
 #include "integration/secrets.h"
 #include "integration/watcher.h"
@@ -174,6 +177,103 @@ TEST_F(SecurePostgres, a_server_without_tls_is_refused) {
   expect_waiting(
       serve("postgres://postgres@localhost:" + std::to_string(plain.port()) + "/postgres?" + verified()),
       {"does not support SSL", "ssl = on"});
+}
+
+/// What stands behind the last colon of each `NOT READY`.
+Words statements_of(const std::string& said) {
+  Words found;
+  std::istringstream lines(said);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("NOT READY: ")) found.push_back(line.substr(line.rfind(": ") + 2));
+  }
+  return found;
+}
+
+TEST_F(SecurePostgres, what_setup_says_to_type_is_what_the_role_needs_and_all_of_it) {
+  sql.exec("alter table shop.orders enable row level security");
+  const std::string owner = server->url(name);
+  const std::string quoted = '"' + name + '"';
+  const Words check{"setup", "--check", "--database", owner, "--slot", name, "--role", name};
+  run({"setup", "--database", owner, "--slot", name}, 0);
+  const Words needed = statements_of(run(check, 1));
+  ASSERT_EQ(needed, (Words{"CREATE ROLE " + quoted + " LOGIN REPLICATION PASSWORD '…'",
+                           "GRANT CONNECT ON DATABASE " + quoted + " TO " + quoted,
+                           "GRANT USAGE ON SCHEMA \"shop\" TO " + quoted,
+                           "GRANT SELECT ON \"shop\".\"orders\" TO " + quoted,
+                           "ALTER ROLE " + quoted + " BYPASSRLS"}));
+  sql.exec("create role " + quoted + " login replication password '" + Secrets::secret("role") + "'");
+  for (std::size_t i = 1; i < needed.size(); ++i) sql.exec(needed[i]);
+  EXPECT_NE(run(check, 0).find("the role " + name + " has the rights that serve and match need"),
+            std::string::npos);
+  Tidegate gateway(serve(url(name, verified()), {"--database-password-file", password_file()}));
+  expect_served(gateway, name);
+
+  const auto lacks = [&](const std::string& revoke, const std::string& statement) {
+    sql.exec(revoke);
+    EXPECT_EQ(statements_of(run(check, 1)), Words{statement}) << revoke;
+    sql.exec(statement);
+  };
+  lacks("alter role " + quoted + " nologin", "ALTER ROLE " + quoted + " LOGIN");
+  lacks("alter role " + quoted + " noreplication", "ALTER ROLE " + quoted + " REPLICATION");
+  lacks("revoke connect on database " + quoted + " from " + quoted, needed[1]);
+  lacks("revoke usage on schema shop from " + quoted, needed[2]);
+  lacks("revoke select on shop.orders from " + quoted, needed[3]);
+  lacks("alter role " + quoted + " nobypassrls", needed[4]);
+  run(check, 0);
+}
+
+TEST_F(SecurePostgres, setup_by_the_owner_says_what_a_role_of_its_own_would_need) {
+  const std::string said = run({"setup", "--database", server->url(name), "--slot", name}, 0);
+  for (const std::string& words : Words{"CREATE ROLE \"tidegate\" LOGIN REPLICATION",
+                                        "GRANT CONNECT ON DATABASE \"" + name + "\" TO \"tidegate\";",
+                                        "GRANT USAGE ON SCHEMA \"shop\" TO \"tidegate\";",
+                                        "GRANT SELECT ON \"shop\".\"orders\" TO \"tidegate\";"})
+    EXPECT_NE(said.find(words), std::string::npos) << words << " is not in " << said;
+  make_role(name);
+  const std::string its_own = run({"setup", "--check", "--database", url(name, verified()),
+                                   "--database-password-file", password_file(), "--slot", name},
+                                  0);
+  EXPECT_EQ(its_own.find("GRANT"), std::string::npos) << "it is such a role: " << its_own;
+}
+
+// A reload, by whichever way, repeats nothing of what it reads: neither where it works nor where it fails.
+TEST_F(SecurePostgres, a_reload_that_works_and_one_that_fails_tell_no_secret) {
+  make_role(name);
+  const std::string token = Secrets::secret("admin");
+  const auto configure = [&](const std::string& more) {
+    return secrets.file("tidegate.toml", "auth_secret = \"" + Secrets::secret("auth") +
+                                             "\"\nadmin_token = \"" + token + "\"\n" + more);
+  };
+  const std::string table = "[[table]]\nname = \"shop.orders\"\n";
+  Tidegate gateway({"serve", "--database", url(name, verified()), "--database-password-file", password_file(),
+                    "--config", configure(table)});
+  gateway.show_admin_token(token);
+  gateway.wait_ready();
+  const auto reload = [&](const std::string& more, int status) {
+    configure(more);
+    const auto answer = rig::http(gateway.admin_port(), "POST", "/admin/reload", "",
+                                  "Authorization: Bearer " + token + "\r\n");
+    EXPECT_EQ(answer.status == 200, status == 200) << answer.body;
+    Secrets::expect_clean(answer.head + answer.body, "the answer to a reload");
+  };
+  reload(table + "rows = \"id > 0\"\n", 200);
+  EXPECT_TRUE(gateway.process().wait_for_output(R"("tables":"changed")")) << gateway.output();
+  // What is wrong, and how: a line that is cut off in a secret, a secret for a name, where a number belongs,
+  // in a condition, and a key that is none.
+  const std::string secret = Secrets::secret("reload");
+  for (const std::string& broken :
+       {"database = \"postgres://" + secret, "database = [\"" + secret + "\", 1.5]\n",
+        "kafka_property = \"" + secret + "\"\n",
+        "auth_secret_file = \"" + gateway.address() + "\"\nauth_secret = 1.5 # " + secret + "\n",
+        "shards = true # " + secret + "\n" + table, table + "rows = \"id > \" # " + secret + "\n"})
+    reload(broken, 400);
+  EXPECT_TRUE(gateway.process().wait_for_output("configuration not reloaded")) << gateway.output();
+  // By the signal, of secrets that changed: their names are told.
+  (void)secrets.file("tidegate.toml", "auth_secret = \"" + Secrets::secret("later") + "\"\nadmin_token = \"" +
+                                          token + "\"\n" + table);
+  gateway.process().signal(SIGHUP);
+  EXPECT_TRUE(gateway.process().wait_for_output(R"("setting":"auth-secret")")) << gateway.output();
+  Secrets::expect_clean(gateway);
 }
 
 TEST_F(SecurePostgres, each_right_that_is_missing_is_named) {
