@@ -159,6 +159,7 @@ class Managed {
   std::uint64_t last_ticket_ = 0;
   std::deque<CatchUpCommand> put_off_;  // at most one a subscription
   std::optional<Steady> heard_;
+  std::string unfit_;   // why the last query ended that fits its table no more
   std::string warned_;  // the disk's last complaint, until a snapshot was kept again
 };
 

@@ -1,6 +1,8 @@
 // What the matcher's records do: the half of Managed on the log's side.
 
 #include <algorithm>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -8,6 +10,14 @@
 #include "feed/order.h"
 
 namespace tidegate::feed {
+namespace {
+
+/// To clients in place of the matcher's reason. A query that is asked for again is held against what its
+/// client may see, and that answer says what is wrong.
+constexpr std::string_view kUnfit =
+    "the table has changed and the query no longer fits it: subscribe again, which tells what is wrong";
+
+}  // namespace
 
 void Managed::on_record(const log::Record& record) {
   PartitionState& from = partition(record.partition);
@@ -156,8 +166,13 @@ void Managed::on_reset(Channel& channel, const log::Record& record) {
 void Managed::on_schema(Channel& channel, const log::Record& record) {
   parts_.delivery.flush();
   const SchemaValue schema = parse_schema(record.value);
+  // One statement may end many queries for one reason.
+  if (schema.reason != unfit_ && parts_.warn) {
+    parts_.warn("queries no longer fit their table and were ended: " + schema.reason);
+  }
+  unfit_ = schema.reason;
   for (SubscriptionId id : channel.subscriptions) {
-    parts_.delivery.post(id, Refused{id, schema.code, schema.message, std::nullopt, false});
+    parts_.delivery.post(id, Refused{id, schema.code, std::string(kUnfit), std::nullopt, false});
   }
   remove(channel);
 }

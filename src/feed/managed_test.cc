@@ -407,8 +407,21 @@ TEST_F(ManagedTest, a_schema_record_refuses_its_subscribers_and_ends_the_channel
                R"({"code":"schema_changed","message":"the column is gone"})", 110);
   stage.until([&] { return follower.refused.has_value(); });
   EXPECT_EQ(follower.refused->code, protocol::ErrorCode::schema_changed);
-  EXPECT_EQ(follower.refused->message, "the column is gone");
   EXPECT_FALSE(follower.refused->keeps);
+}
+
+TEST_F(ManagedTest, trust_why_a_query_no_longer_fits_is_told_to_operators_alone) {
+  const std::string reason = R"({"code":"bad_query","message":"t has no column owner_id"})";
+  for (std::uint64_t lsn : {110U, 120U}) {  // a query that two clients have, one after the other
+    Follower& follower = stage.subscribe(key, query);
+    stage.append(log::Kind::schema, stage.partition_of(key), key, reason, lsn);
+    stage.until([&] { return follower.refused.has_value(); });
+    EXPECT_EQ(follower.refused->code, protocol::ErrorCode::bad_query);
+    EXPECT_EQ(follower.refused->message.find("owner_id"), std::string::npos) << "a policy may hide it";
+    EXPECT_NE(follower.refused->message.find("subscribe again"), std::string::npos);
+  }
+  ASSERT_EQ(stage.warned.size(), 1U) << "once for all that it ends";
+  EXPECT_NE(stage.warned[0].find("t has no column owner_id"), std::string::npos);
 }
 
 TEST_F(ManagedTest, rule_29_a_snapshot_of_another_database_is_refused) {

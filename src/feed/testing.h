@@ -215,6 +215,7 @@ class Stage {
     Parts parts{
         log,   managed_ ? &registry : nullptr, managed_ ? &source : nullptr, clock, metrics, {shard.port()},
         memory};
+    parts.warn = [this](const std::string& line) { warned.push_back(line); };
     feed = std::make_unique<Feed>(std::move(parts), options_);
     ASSERT_TRUE(feed->start().ok());
     thread_ = std::thread([this] { EXPECT_TRUE(feed->run().ok()); });
@@ -348,6 +349,7 @@ class Stage {
   Epoch epoch{77};
   Generation generation{1};
   std::vector<Stale> stale;
+  std::vector<std::string> warned;  ///< on the feed's thread, before what it posts next
   std::vector<Evicted> evicted;
   std::vector<Relieve> relieved;
   std::vector<Follower*> last_snapshot;  ///< whom the last SnapshotReady was for

@@ -69,7 +69,7 @@ SchemaValue parse_schema(std::string_view text) {
   const auto code = object ? text_of(*object, "code") : std::nullopt;
   const auto message = object ? text_of(*object, "message") : std::nullopt;
   return {code == "bad_query" ? protocol::ErrorCode::bad_query : protocol::ErrorCode::schema_changed,
-          message ? std::string(*message) : "the table's shape has changed; subscribe again"};
+          message ? std::string(*message) : std::string()};
 }
 
 }  // namespace tidegate::feed

@@ -28,11 +28,11 @@ std::optional<ActiveValue> parse_active(std::string_view json);
 
 std::optional<Activation> parse_closed(std::string_view json);
 
-/// Why a query ended, for its subscribers: `bad_query` or `schema_changed`; a sentence of ours where the
-/// record has none.
+/// Why a query ended: `bad_query` or `schema_changed` for its subscribers, and the reason for operators
+/// alone, since it may name a column that a policy hides. Empty where the record has none.
 struct SchemaValue {
   protocol::ErrorCode code = protocol::ErrorCode::schema_changed;
-  std::string message;
+  std::string reason;
 };
 SchemaValue parse_schema(std::string_view json);
 
