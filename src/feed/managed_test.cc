@@ -414,6 +414,7 @@ TEST_F(ManagedTest, trust_why_a_query_no_longer_fits_is_told_to_operators_alone)
   const std::string reason = R"({"code":"bad_query","message":"t has no column owner_id"})";
   for (std::uint64_t lsn : {110U, 120U}) {  // a query that two clients have, one after the other
     Follower& follower = stage.subscribe(key, query);
+    stage.settle(lsn - 1, lsn - 1);
     stage.append(log::Kind::schema, stage.partition_of(key), key, reason, lsn);
     stage.until([&] { return follower.refused.has_value(); });
     EXPECT_EQ(follower.refused->code, protocol::ErrorCode::bad_query);

@@ -285,7 +285,8 @@ Response HttpConnection::answer(const Request& request) const {
   const auto size = answer.body.size();
   if (request.method() != http::verb::head) response.body() = std::move(answer.body);
   response.content_length(size);
-  response.keep_alive(request.keep_alive() && !shard_.draining());
+  // Where anybody may connect a socket that waits for another request would be held for nothing.
+  response.keep_alive(request.keep_alive() && !context.options.websockets && !shard_.draining());
   return response;
 }
 

@@ -17,7 +17,20 @@ TEST_F(HttpTest, EveryMethodOnEveryPathIsAnsweredPlainly) {
   }
 }
 
-TEST_F(HttpTest, RoutesGetTheRequestAndKeepTheConnection) {
+TEST_F(HttpTest, TrustAPlainRequestEndsItsConnection) {
+  start();
+  for (const char* header : {"", "Connection: keep-alive\r\n"}) {
+    RawPeer peer(edge->port());
+    peer.send("GET /healthz HTTP/1.1\r\nHost: x\r\n" + std::string(header) + "\r\n");
+    const auto head = peer.head();
+    EXPECT_NE(head.find("\r\nConnection: close\r\n"), std::string::npos) << head;
+    EXPECT_EQ(peer.body(head), "tidegate");
+    EXPECT_TRUE(peer.ended()) << "anybody could hold a socket that waits for the next one";
+  }
+}
+
+TEST_F(HttpTest, OperatorsRoutesGetTheRequestAndKeepTheConnection) {
+  options.websockets = false;
   routes["/echo/*"] = [](const HttpRequest& request) {
     return HttpAnswer{201, "application/json", request.method + " " + request.target + " " + request.body};
   };
@@ -34,6 +47,7 @@ TEST_F(HttpTest, RoutesGetTheRequestAndKeepTheConnection) {
 }
 
 TEST_F(HttpTest, RequestsThatArriveTogetherAreAnsweredInOrder) {
+  options.websockets = false;
   routes["/a"] = [](const HttpRequest&) { return HttpAnswer{200, "text/plain", "first"}; };
   start();
   RawPeer peer(edge->port());
@@ -44,6 +58,7 @@ TEST_F(HttpTest, RequestsThatArriveTogetherAreAnsweredInOrder) {
 }
 
 TEST_F(HttpTest, AHeadRequestGetsTheLengthAndNoBody) {
+  options.websockets = false;
   start();
   RawPeer peer(edge->port());
   peer.send("HEAD / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n");

@@ -46,6 +46,7 @@ TEST_F(TlsTest, APeerThatLeavesDuringTheHandshakeIsCounted) {
 TEST_F(TlsTest, HttpsKeepsTheConnectionAndAnswersOfManyRecordsArriveWhole) {
   const std::string large(3 << 20, 'x');
   routes["/large"] = [&](const HttpRequest&) { return HttpAnswer{200, "text/plain", large}; };
+  options.websockets = false;  // operators'
   start();
   RawPeer peer(place(), 16 << 10);
   for (int i = 0; i < 2; ++i) {
@@ -56,6 +57,16 @@ TEST_F(TlsTest, HttpsKeepsTheConnectionAndAnswersOfManyRecordsArriveWhole) {
   EXPECT_EQ(peer.body(peer.head()), options.plain_answer);
   EXPECT_TRUE(peer.ended());
   EXPECT_EQ(metric(R"(tidegate_tls_handshakes_total{kind="full"})"), 1);
+}
+
+TEST_F(TlsTest, AnAnswerOfManyRecordsArrivesWholeBeforeItsConnectionEnds) {
+  const std::string large(3 << 20, 'x');
+  routes["/large"] = [&](const HttpRequest&) { return HttpAnswer{200, "text/plain", large}; };
+  start();
+  RawPeer peer(place(), 16 << 10);
+  peer.send("GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_TRUE(peer.body(peer.head()) == large);
+  EXPECT_TRUE(peer.ended());
 }
 
 TEST_F(TlsTest, AnotherCertificateConcernsNewConnectionsAlone) {

@@ -61,14 +61,16 @@ std::string ask(std::string_view bytes, std::size_t cut) {
   address.sin_family = AF_INET;
   address.sin_port = htons(door.port());
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  fuzz::require(::connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0,
-                "it takes us in");
+  // libFuzzer's alarm interrupts what waits; Linux lets an interrupted connect be called again.
+  const int taken = static_cast<int>(
+      TEMP_FAILURE_RETRY(::connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof address)));
+  fuzz::require(taken == 0, "it takes us in");
   for (const std::string_view part : {bytes.substr(0, cut), bytes.substr(cut)})
-    (void)!::send(socket, part.data(), part.size(), MSG_NOSIGNAL);  // it may have hung up
+    (void)!TEMP_FAILURE_RETRY(::send(socket, part.data(), part.size(), MSG_NOSIGNAL));  // it may have hung up
   ::shutdown(socket, SHUT_WR);
   std::string all;
   std::array<char, 4096> some{};
-  for (ssize_t got = 0; (got = ::recv(socket, some.data(), some.size(), 0)) > 0;) {
+  for (ssize_t got = 0; (got = TEMP_FAILURE_RETRY(::recv(socket, some.data(), some.size(), 0))) > 0;) {
     all.append(some.data(), static_cast<std::size_t>(got));
   }
   // No TIME_WAIT of ours: ports would run out.
