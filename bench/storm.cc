@@ -98,7 +98,7 @@ Result storm(const Deployment& deployed, Kind kind, int count, const std::string
   rig::Sql sql(deployed.url);
   sql.exec("update items set note = '" + note + "'");
   // What nobody asked about would be counted with the storm's: the reuse of the first snapshots is over.
-  std::this_thread::sleep_for(3s);
+  std::this_thread::sleep_for(6s);
   sql.exec("select pg_stat_statements_reset()");
   const pid_t gateway = deployed.gateway->process().pid();
   Result result;

@@ -4,6 +4,7 @@
 #include <sstream>
 #include <toml.hpp>
 
+#include "base/utf8.h"
 #include "config/sources.h"
 #include "config/values.h"
 
@@ -145,6 +146,14 @@ Result<File> read_root(const toml::value& root, const std::string& name, const s
 }  // namespace
 
 Result<File> parse_file(const std::string& text, const std::string& name, const std::vector<Setting>& table) {
+  // toml11 3.7 reads beyond its memory where a string in apostrophes is no UTF-8.
+  std::size_t line = 0, begin = 0;
+  for (std::size_t end = 0; end != std::string::npos; begin = end + 1) {
+    end = text.find('\n', begin);
+    ++line;
+    if (!storable_text(std::string_view(text).substr(begin, end - begin)))
+      return fault(fmt::format("{}:{}: is no UTF-8, or has a NUL", name, line));
+  }
   try {
     std::istringstream in(text);
     return read_root(toml::parse(in, name), name, table);

@@ -103,6 +103,10 @@ TEST_F(ConfigFile, FlagIsStrongerThanEnvironmentThanFileThanDefault) {
             4'000);
 }
 
+TEST_F(ConfigFile, TextThatIsNoUtf8IsNamedByItsLine) {
+  bad(serve("port = 1\n'\xab' = 2\n"), {"t.toml:2: is no UTF-8"});
+}
+
 TEST_F(ConfigFile, TheStrongestListReplacesTheOthers) {
   const Environment environment{{"TIDEGATE_ORIGIN", "https://b, https://c,"}};
   const std::string file = "origin = [\"https://a\"]";
@@ -566,6 +570,8 @@ TEST(Secrets, InFlagsAreWarnedOfAndElsewhereNot) {
   EXPECT_TRUE(
       warned({"serve", "--auth", "none", "--database", "host=db password=hunter2"}, {}, "--database"));
   EXPECT_FALSE(warned({"serve", "--auth", "none", "--database", kPostgres}, {}, "--database"));
+  EXPECT_TRUE(warned({"serve", "--auth", "none", "--admin-token", "hunter2hunter2hunter2hunter2hunter2"}, {},
+                     "--admin-token"));
   EXPECT_FALSE(warned({"serve", "--auth", "none"}, {{"TIDEGATE_DATABASE", url}}, "--database"));
   const std::string property = "sasl.password=hunter2";
   EXPECT_TRUE(warned(open({"--kafka-property", property}), {}, "--kafka-property"));

@@ -83,7 +83,7 @@ Status check_kafka(const GivenSettings& given, Settings& settings) {
 }  // namespace
 
 Status check_secrets(const GivenSettings& given, Settings& settings) {
-  for (const std::string_view name : {"auth-secret", "token"}) {
+  for (const std::string_view name : {"auth-secret", "token", "admin-token"}) {
     if (!is_flag(find(given, name))) continue;
     settings.warnings.push_back(
         fmt::format("--{}: every user of this machine can see it in the list of processes", name));

@@ -21,6 +21,14 @@ std::shared_ptr<const query::TableSchema> PredicateIndex::shape(std::uint32_t re
   return place == tables_.end() ? nullptr : place->second.shape();
 }
 
+std::vector<std::uint32_t> PredicateIndex::relations() const {
+  std::vector<std::uint32_t> relations;
+  for (const auto& [relation, index] : tables_) {
+    if (index.shape()) relations.push_back(relation);
+  }
+  return relations;
+}
+
 std::vector<QueryNumber> PredicateIndex::all(std::uint32_t relation) const {
   const auto place = tables_.find(relation);
   return place == tables_.end() ? std::vector<QueryNumber>() : place->second.all();

@@ -22,6 +22,8 @@ class PredicateIndex {
 
   /// The shape that the relation's queries are bound to; null where it has none.
   [[nodiscard]] std::shared_ptr<const query::TableSchema> shape(std::uint32_t relation) const;
+  /// The relations that have queries, in no order.
+  [[nodiscard]] std::vector<std::uint32_t> relations() const;
   /// All queries of a relation, in no order.
   [[nodiscard]] std::vector<QueryNumber> all(std::uint32_t relation) const;
 

@@ -173,10 +173,25 @@ Status Reign::handle_event(const source::Visibility& visibility) {
 
 Status Reign::handle_event(const source::SchemaChanged& changed) {
   const bool read = read_catalogue().ok();
-  if (!changed.table) return {};
-  std::shared_ptr<const query::TableSchema> table = changed.table;
-  if (read) table = refused_as_now(table);
-  return reshaped(roster_.reshape(table));
+  if (changed.table) {
+    const auto table = read ? refused_as_now(changed.table) : changed.table;
+    if (auto done = reshaped(roster_.reshape(table)); !done) return done;
+  }
+  return read ? end_renamed() : Status();
+}
+
+/// A query names its table: where another one has that name now, it is that one's rows that its snapshots
+/// show, and no change of the one that it is bound to may follow them.
+Status Reign::end_renamed() {
+  for (const std::uint32_t relation : roster_.relations()) {
+    const auto bound = roster_.shape(relation);
+    const auto now = catalogue_.find(bound->qualified());
+    if (now && now->relation == relation) continue;
+    auto refused = std::make_shared<query::TableSchema>(*bound);
+    refused->refusal = now ? "another table has its name now" : "the table is not published any more";
+    if (auto done = reshaped(roster_.reshape(refused)); !done) return done;
+  }
+  return {};
 }
 
 std::shared_ptr<const query::TableSchema> Reign::refused_as_now(
@@ -191,7 +206,7 @@ std::shared_ptr<const query::TableSchema> Reign::refused_as_now(
 
 Status Reign::altered(const source::Transaction& transaction, std::vector<Effect>& effects) {
   for (const auto& each : transaction.altered) {
-    if (!roster_.shape(each.relation)) continue;
+    // Also one without queries: the next may be asked for by a name that is another table's now.
     altered_.push_back({transaction.lsn, each.relation});
     if (!each.rewritten) continue;
     for (const Matched* matched : roster_.naming(each.relation, each.columns)) {
@@ -214,7 +229,7 @@ Status Reign::look() {
     altered_.pop_front();
     if (auto done = look_at(relation); !done) return done;
   }
-  return {};
+  return end_renamed();
 }
 
 Status Reign::look_at(std::uint32_t relation) {

@@ -94,6 +94,7 @@ class Reign {
   Status altered(const source::Transaction& transaction, std::vector<Effect>& effects);
   /// Looks at the tables that were altered at or below V.
   Status look();
+  Status end_renamed();
   Status look_at(std::uint32_t relation);
   [[nodiscard]] std::shared_ptr<const query::TableSchema> refused_as_now(
       const std::shared_ptr<const query::TableSchema>& table) const;

@@ -187,8 +187,14 @@ Status Reign::ended(const std::string& key, Activation activation) {
 }
 
 Result<std::shared_ptr<const query::Query>> Reign::bind(const std::string& canonical) {
+  // One that could not be read when it was to be may have the name of another table.
+  if (catalogue_read_at_ == Steady()) {
+    if (auto read = read_catalogue(); !read) return read.error();
+  }
   auto bound = roster_.bind(canonical, catalogue_);
-  if (bound || parts_.clock.steady() - catalogue_read_at_ < kCatalogueAge) return bound;
+  if (bound) return bound;
+  if (parts_.clock.steady() - catalogue_read_at_ < kCatalogueAge)
+    return Error{Fault::unavailable, bound.error().message};  // what is refused for good is looked up first
   if (auto read = read_catalogue(); !read) return bound;
   return roster_.bind(canonical, catalogue_);
 }

@@ -271,6 +271,7 @@ TEST_F(ReignTest, Rule14AQueryThatNobodyWantsAnyMoreEndsInOrder) {
 }
 
 TEST_F(ReignTest, AQueryThatDoesNotBindIsRefusedWithTheReason) {
+  world_.clock.advance(2'000);
   watch("q", "nonsense");
   auto other = orders_schema();
   other->name = "gone";
@@ -315,6 +316,56 @@ TEST_F(ReignTest, ADroppedTableEndsItsQueries) {
   give(source::SchemaChanged{orders()});
   step();
   EXPECT_EQ(world_.kinds(), (Kinds{Kind::active, Kind::schema}));
+}
+
+TEST_F(ReignTest, rule_7_a_name_that_is_another_table_s_is_never_bound_to_the_one_of_before) {
+  auto anew = orders_schema();
+  anew->relation = 8;
+  // Nobody asks for it when it is made anew.
+  auto ddl = transaction(200, 7, {});
+  ddl.altered.push_back({8, "public.orders", false, {}});
+  give(std::move(ddl));
+  give(source::Visibility{{Xid(7), Xid(7), {}}, Lsn(200)});
+  step();
+  watch("early");  // while whoever looks may still see the table of before
+  world_.catalogue.tables_ = {anew};
+  give(source::Visibility{{Xid(8), Xid(8), {}}, Lsn(200)});
+  step();
+  watch("late");
+  give({transaction(300, 9, {{anew, source::ChangeKind::insert, {}, order(1, "eu", "5")}})});
+  ASSERT_EQ(world_.kinds(), (Kinds{Kind::active, Kind::schema, Kind::active, Kind::diff}));
+  EXPECT_EQ(world_.logged()[1].key, "early");
+  EXPECT_EQ(world_.logged()[3].key, "late");
+}
+
+TEST_F(ReignTest, rule_7_without_word_of_the_ddl_the_first_change_of_the_table_of_that_name_tells) {
+  watch("q");
+  auto before = orders_schema();
+  before->name = "orders_old";
+  auto anew = orders_schema();
+  anew->relation = 8;
+  world_.catalogue.tables_ = {before, anew};
+  give(source::SchemaChanged{anew});
+  give({transaction(200, 7, {{anew, source::ChangeKind::insert, {}, order(1, "eu", "5")}})});
+  ASSERT_EQ(world_.kinds(), (Kinds{Kind::active, Kind::schema}));
+  watch("q2");
+  give({transaction(300, 8, {{anew, source::ChangeKind::insert, {}, order(2, "eu", "5")}})});
+  EXPECT_EQ(world_.kinds(), (Kinds{Kind::active, Kind::schema, Kind::active, Kind::diff}));
+}
+
+TEST_F(ReignTest, rule_7_what_fits_the_table_as_it_will_be_is_not_refused_for_good) {
+  watch("q");
+  auto wider = orders_schema();
+  wider->columns.push_back(wider->columns.back());
+  wider->columns.back().name = "note";
+  wider->columns.back().number = 99;
+  world_.catalogue.tables_ = {wider};
+  world_.clock.advance(2'000);
+  watch(
+      "note",
+      R"({"v":1,"schema":"public","table":"orders","columns":[["id","integer"],["note","text"]],"where":[]})");
+  ASSERT_EQ(world_.kinds(), (Kinds{Kind::active, Kind::schema}));
+  EXPECT_NE(world_.logged()[1].value.find("schema_changed"), std::string::npos) << world_.logged()[1].value;
 }
 
 TEST_F(ReignTest, rule_7_a_rewrite_resets_in_its_place_the_queries_that_name_the_column) {

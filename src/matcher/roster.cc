@@ -63,7 +63,9 @@ Result<std::shared_ptr<const query::Query>> Roster::bind(const std::string& cano
   if (!bound) return bound;
   const Table shape = index_.shape((*bound)->table().relation);
   if (!shape || same_shape(*shape, (*bound)->table())) return bound;
-  return query::Query::from_canonical(canonical, query::Catalogue({shape}), &projections_);
+  auto as_held = query::Query::from_canonical(canonical, query::Catalogue({shape}), &projections_);
+  if (as_held) return as_held;
+  return Error{Fault::unavailable, "the table is just being altered: " + as_held.error().message};
 }
 
 const Matched& Roster::add(Matched matched) {

@@ -69,6 +69,8 @@ class Roster {
   [[nodiscard]] std::shared_ptr<const query::TableSchema> shape(std::uint32_t relation) const {
     return index_.shape(relation);
   }
+  /// The relations that have queries, in no order.
+  [[nodiscard]] std::vector<std::uint32_t> relations() const { return index_.relations(); }
   /// The table's queries that name one of the columns, in projection, key or conditions; all of them where
   /// none is given. They are not moved until the roster changes.
   [[nodiscard]] std::vector<const Matched*> naming(std::uint32_t relation,

@@ -6,12 +6,11 @@
 #include <optional>
 #include <utility>
 
-#include "query/utf8.h"
+#include "base/utf8.h"
 
 namespace tidegate::policy {
 namespace {
 
-using query::in_quotes;
 using query::ParsedCondition;
 using query::ParsedLiteral;
 using query::TableSchema;

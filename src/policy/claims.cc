@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
 #include "query/numeric.h"
-#include "query/utf8.h"
 
 namespace tidegate::policy {
 namespace {
@@ -76,7 +76,7 @@ Result<ClaimValue> Claims::value_of(const ClaimName& name) const {
     out.values.push_back(std::move(*one));
   }
   const bool storable = std::all_of(out.values.begin(), out.values.end(),
-                                    [](const ParsedLiteral& one) { return query::storable_text(one.text); });
+                                    [](const ParsedLiteral& one) { return storable_text(one.text); });
   return storable ? Result<ClaimValue>(std::move(out)) : denied(name, "holds a NUL");
 }
 

@@ -35,6 +35,9 @@ struct SlotState {
   [[nodiscard]] bool lost() const { return wal_status == "lost"; }
 };
 /// Nothing where there is none. `denied` where it is another database's or another plugin's.
+/// From this server on a slot can be kept on standbys, too.
+inline constexpr int kFailoverSlots = 170'000;
+
 Result<std::optional<SlotState>> read_slot(Connection& connection, const std::string& slot);
 
 /// Lower-case letters, digits, `_`, at most 40.

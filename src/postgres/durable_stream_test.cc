@@ -309,6 +309,7 @@ TEST_F(DurableStreamTest, TellsHowMuchWalTheSlotKeeps) {
   auto stream = started();
   EXPECT_TRUE(says(*stream, metrics_, "tidegate_postgres_slot_safe_bytes -1"));
   EXPECT_TRUE(says(*stream, metrics_, "tidegate_postgres_slot_alarm 0"));
+  EXPECT_TRUE(says(*stream, metrics_, R"(tidegate_postgres_slot_wal_status{status="reserved"} 1)"));
 }
 
 TEST(EndangeredSlot, IsAnAlarmBeforeItIsLost) {

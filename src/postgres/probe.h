@@ -1,7 +1,9 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "metrics/metrics.h"
 #include "postgres/aside.h"
@@ -33,7 +35,13 @@ class Probe {
         slot_safe_(registry.gauge("tidegate_postgres_slot_safe_bytes",
                                   "WAL that may be written before the slot is lost; -1: without limit")),
         slot_alarm_(registry.gauge("tidegate_postgres_slot_alarm",
-                                   "1 where the slot is about to lose its WAL, or has lost it")) {}
+                                   "1 where the slot is about to lose its WAL, or has lost it")) {
+    for (const char* status : kWalStatus) {
+      wal_status_.push_back(&registry.gauge("tidegate_postgres_slot_wal_status",
+                                            "1 for the slot's wal_status, as pg_replication_slots has it",
+                                            {{"status", status}}));
+    }
+  }
 
   void transaction(std::size_t changes) {
     transactions_.add();
@@ -51,9 +59,13 @@ class Probe {
     slot_retained_.set(health.retained_bytes);
     slot_safe_.set(health.safe_bytes.value_or(-1));
     slot_alarm_.set(health.alarming() ? 1 : 0);
+    for (std::size_t i = 0; i < kWalStatus.size(); ++i)
+      wal_status_[i]->set(health.wal_status == kWalStatus.at(i) ? 1 : 0);
   }
 
  private:
+  static constexpr std::array<const char*, 4> kWalStatus{"reserved", "extended", "unreserved", "lost"};
+
   metrics::Counter& transactions_;
   metrics::Counter& changes_;
   metrics::Counter& refused_;
@@ -67,6 +79,7 @@ class Probe {
   metrics::Gauge& slot_retained_;
   metrics::Gauge& slot_safe_;
   metrics::Gauge& slot_alarm_;
+  std::vector<metrics::Gauge*> wal_status_;
 };
 
 }  // namespace tidegate::postgres

@@ -245,7 +245,9 @@ class Preparation {
           "the replication slot " + database_.slot + " fell behind max_slot_wal_keep_size and lost its WAL");
     }
     if (!first_) return say_("the replication slot " + database_.slot + " waits until the rest is ready");
-    define("SELECT pg_create_logical_replication_slot(" + quote_literal(database_.slot) + ", 'pgoutput')",
+    const bool failover = connection_.server_version() >= kFailoverSlots;
+    define("SELECT pg_create_logical_replication_slot(" + quote_literal(database_.slot) + ", 'pgoutput'" +
+               (failover ? ", failover => true)" : ")"),
            "there is no replication slot " + database_.slot);
   }
 

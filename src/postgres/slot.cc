@@ -107,8 +107,10 @@ Status SlotTaker::send_create() {
   const bool temporary = options_.temporary_slot;
   taken_.slot = options_.slot;
   if (temporary) taken_.slot += "_" + hex_encode(std::to_string(random_u64() % 100'000'000));
+  const bool failover = !temporary && connection_->server_version() >= kFailoverSlots;
   const std::string command = "CREATE_REPLICATION_SLOT " + quote_name(taken_.slot) +
-                              (temporary ? " TEMPORARY" : "") + " LOGICAL pgoutput NOEXPORT_SNAPSHOT";
+                              (temporary ? " TEMPORARY" : "") + " LOGICAL pgoutput " +
+                              (failover ? "(SNAPSHOT 'nothing', FAILOVER true)" : "NOEXPORT_SNAPSHOT");
   if (PQsendQuery(connection_->handle(), command.c_str()) == 0) {
     return Error{Fault::unavailable, "the connection to the database broke"};
   }

@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "base/encoding.h"
+#include "base/utf8.h"
 #include "query/normal_form.h"
 #include "query/text_left.h"
-#include "query/utf8.h"
 
 namespace tidegate::query {
 namespace {

@@ -4,12 +4,12 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
 #include "query/array_text.h"
 #include "query/bind.h"
 #include "query/literal.h"
 #include "query/normal_form.h"
 #include "query/op.h"
-#include "query/utf8.h"
 
 namespace tidegate::query {
 namespace {

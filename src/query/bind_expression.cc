@@ -6,9 +6,9 @@
 #include <charconv>
 #include <utility>
 
+#include "base/utf8.h"
 #include "query/literal.h"
 #include "query/numeric.h"
-#include "query/utf8.h"
 
 namespace tidegate::query {
 namespace {

@@ -2,10 +2,10 @@
 
 #include <utility>
 
+#include "base/utf8.h"
 #include "query/bind_condition.h"
 #include "query/like.h"
 #include "query/regex.h"
-#include "query/utf8.h"
 
 namespace tidegate::query {
 namespace {

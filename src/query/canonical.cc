@@ -18,10 +18,10 @@
 #include <array>
 
 #include "base/encoding.h"
+#include "base/utf8.h"
 #include "query/bind.h"
 #include "query/json_tree.h"
 #include "query/op.h"
-#include "query/utf8.h"
 
 namespace tidegate::query {
 namespace {

@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "base/encoding.h"
+#include "base/utf8.h"
 #include "query/json_tree.h"
 #include "query/numeric.h"
-#include "query/utf8.h"
 
 namespace tidegate::query {
 namespace {

@@ -26,12 +26,12 @@
 #include <optional>
 
 #include "base/encoding.h"
+#include "base/utf8.h"
 #include "query/interval.h"
 #include "query/jsonb.h"
 #include "query/moment.h"
 #include "query/numeric.h"
 #include "query/real.h"
-#include "query/utf8.h"
 
 namespace tidegate::query {
 namespace {

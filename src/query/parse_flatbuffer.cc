@@ -5,9 +5,9 @@
 #include <cstring>
 #include <vector>
 
+#include "base/utf8.h"
 #include "query/query.h"
 #include "query/text_left.h"
-#include "query/utf8.h"
 #include "schemas/query_generated.h"
 
 namespace tidegate::query {

@@ -7,11 +7,11 @@
 #include <optional>
 
 #include "base/encoding.h"
+#include "base/utf8.h"
 #include "query/json_tree.h"
 #include "query/like.h"
 #include "query/op.h"
 #include "query/parse_json_arithmetic.h"
-#include "query/utf8.h"
 
 namespace tidegate::query {
 namespace {

@@ -5,7 +5,7 @@
 #include <array>
 #include <utility>
 
-#include "query/utf8.h"
+#include "base/utf8.h"
 
 namespace tidegate::query {
 namespace {

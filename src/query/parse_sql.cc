@@ -9,9 +9,9 @@
 #include <memory>
 
 #include "base/encoding.h"
+#include "base/utf8.h"
 #include "query/sql_condition.h"
 #include "query/sql_names.h"
-#include "query/utf8.h"
 
 namespace tidegate::query {
 namespace {

@@ -8,8 +8,8 @@
 #include <optional>
 #include <utility>
 
+#include "base/utf8.h"
 #include "query/regex_set.h"
-#include "query/utf8.h"
 
 namespace tidegate::query {
 namespace {

@@ -6,10 +6,10 @@
 #include <optional>
 
 #include "base/encoding.h"
+#include "base/utf8.h"
 #include "query/like.h"
 #include "query/op.h"
 #include "query/sql_names.h"
-#include "query/utf8.h"
 
 namespace tidegate::query {
 namespace {

@@ -6,8 +6,8 @@
 #include <cstdint>
 
 #include "base/encoding.h"
+#include "base/utf8.h"
 #include "query/sql_names.h"
-#include "query/utf8.h"
 
 namespace tidegate::query {
 

@@ -5,8 +5,8 @@
 #include <optional>
 
 #include "base/encoding.h"
+#include "base/utf8.h"
 #include "protocol/errors.h"
-#include "query/utf8.h"
 
 namespace tidegate::session {
 namespace {
@@ -187,7 +187,7 @@ bool FrameReader::check_close(std::string_view payload) {
   const auto code = read_big_endian<std::uint16_t>(payload.substr(0, 2));
   if (!code || !may_be_sent(*code)) return violate({kProtocol, "a Close without a code that may be sent"});
   const auto reason = payload.substr(2);
-  if (query::whole_characters(reason) != reason.size())
+  if (whole_characters(reason) != reason.size())
     return violate({kNotUtf8, "a Close whose reason is not UTF-8"});
   return true;
 }
@@ -195,7 +195,7 @@ bool FrameReader::check_close(std::string_view payload) {
 /// Each fragment is looked at when it comes: what can't become UTF-8 is refused at once.
 bool FrameReader::check_text(std::string_view text, bool last, std::size_t from) {
   if (kind_ != Kind::text || compressed_) return true;
-  const auto whole = query::whole_characters(text.substr(from));
+  const auto whole = whole_characters(text.substr(from));
   if (!whole || (last && from + *whole != text.size()))
     return violate({kNotUtf8, "a text that is not UTF-8"});
   checked_ = last ? 0 : from + *whole;

@@ -34,8 +34,10 @@ using Request = http::request<http::string_body>;
 using Response = http::response<http::string_body>;
 
 constexpr std::uint32_t kHeaderBytesMax = 16 << 10;
-/// Of a plain request: nobody has shown a token yet, and what our routes take is short.
+/// Of a plain request to operators' routes: what they take is short.
 constexpr std::size_t kBodyBytesMax = 64 << 10;
+/// At the clients' port no route takes one, and nobody has shown a token yet.
+constexpr std::size_t kClientsBodyBytesMax = 1 << 10;
 constexpr std::uint16_t kAbnormal = 1006;
 
 class HttpConnection final : public Connection {
@@ -172,7 +174,9 @@ Awaitable<bool> HttpConnection::shake_hands() {
 Awaitable<bool> HttpConnection::serve_one(beast::flat_buffer& buffer) {
   http::request_parser<http::string_body> parser;
   parser.header_limit(kHeaderBytesMax);
-  parser.body_limit(std::min(shard_.context().options.payload_bytes_max, kBodyBytesMax));
+  const auto& options = shard_.context().options;
+  parser.body_limit(
+      std::min(options.payload_bytes_max, options.websockets ? kClientsBodyBytesMax : kBodyBytesMax));
   waiting_ = true;
   auto [failed, size] = co_await http::async_read(stream_, buffer, parser, as_values);
   waiting_ = false;

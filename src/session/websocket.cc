@@ -8,10 +8,10 @@
 
 #include "base/budget.h"
 #include "base/encoding.h"
+#include "base/utf8.h"
 #include "protocol/deflate.h"
 #include "protocol/errors.h"
 #include "protocol/frames.h"
-#include "query/utf8.h"
 #include "session/frame_queue.h"
 #include "session/frame_reader.h"
 #include "session/shard.h"
@@ -218,7 +218,7 @@ void WebSocketConnection::on_text(const FrameReader::Message& message) {
     case protocol::Inflated::whole:
       break;
   }
-  if (query::whole_characters(text) != text.size()) return violate(kNotReadable, "a text that is not UTF-8");
+  if (whole_characters(text) != text.size()) return violate(kNotReadable, "a text that is not UTF-8");
   conversation_.on_text(text);
 }
 

@@ -9,9 +9,9 @@
 #include <utility>
 
 #include "base/encoding.h"
+#include "base/utf8.h"
 #include "query/moment.h"
 #include "query/numeric.h"
-#include "query/utf8.h"
 
 namespace tidegate::sqlite {
 namespace {
@@ -59,7 +59,7 @@ std::string_view bytes_of(sqlite3_value* value) {
 bool well_formed(std::string_view text) {
   for (;;) {
     const auto zero = text.find('\0');
-    if (!query::storable_text(text.substr(0, zero))) return false;
+    if (!storable_text(text.substr(0, zero))) return false;
     if (zero == std::string_view::npos) return true;
     text.remove_prefix(zero + 1);
   }

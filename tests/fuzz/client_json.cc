@@ -3,9 +3,9 @@
 #include <boost/json.hpp>
 #include <string>
 
+#include "base/utf8.h"
 #include "input.h"
 #include "protocol/messages.h"
-#include "query/utf8.h"
 
 namespace {
 
@@ -43,7 +43,7 @@ void check(const protocol::Unsubscribe& message, Rules) {
 void check(const protocol::Invalid& message, Rules) {
   const std::string answer = protocol::error_message(message.code, message.message, message.hash_id);
   fuzz::require(is_json(answer), "a refusal is JSON");
-  fuzz::require(query::whole_characters(answer) == answer.size(), "a refusal is UTF-8");
+  fuzz::require(whole_characters(answer) == answer.size(), "a refusal is UTF-8");
   fuzz::require(!message.message.empty() && message.message.size() < 500, "a refusal says why, and is short");
 }
 

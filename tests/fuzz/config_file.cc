@@ -2,11 +2,11 @@
 // refusal in UTF-8 that shows nothing of a secret.
 #include <string>
 
+#include "base/utf8.h"
 #include "config/sources.h"
 #include "config/table.h"
 #include "input.h"
 #include "kafka/options.h"
-#include "query/utf8.h"
 
 namespace {
 

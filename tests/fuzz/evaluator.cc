@@ -2,6 +2,7 @@
 // exactly one of IS TRUE, IS FALSE and IS UNKNOWN holds; a query matches where each of its conditions holds;
 // the index finds what evaluating all queries finds, also when one of them has gone; a row's JSON is JSON;
 // and what `bound` requires.
+#include "base/utf8.h"
 #include "everything.h"
 #include "input.h"
 #include "matcher/predicate_index.h"
@@ -9,7 +10,6 @@
 #include "query/evaluate.h"
 #include "query/json_tree.h"
 #include "query/op.h"
-#include "query/utf8.h"
 
 namespace {
 
@@ -41,7 +41,7 @@ ParsedLiteral choose_literal(Input& input, const ColumnSchema& column) {
   const Type type = column.type == Type::array && choice % 4 != 0 ? column.element : column.type;
   ParsedLiteral literal{ParsedLiteral::Kind::string, choose_text(input, type)};
   // A client's literals are UTF-8, whichever way they came, and its JSON is JSON.
-  if (!query::storable_text(literal.text)) literal.text = "\u00e9";
+  if (!storable_text(literal.text)) literal.text = "\u00e9";
   if (choice >= 0xf0 && query::parse_json_tree(literal.text)) literal.kind = ParsedLiteral::Kind::json;
   literal.whole = column.type == Type::array && choice % 4 == 0;
   return literal;
@@ -186,7 +186,7 @@ void require_found(matcher::PredicateIndex& index, const Queries& queries, const
 bool is_told_by_a_database(const query::Row& row) {
   for (std::size_t i = 0; i < row.size(); ++i) {
     if (!row[i]) continue;
-    if (!query::storable_text(*row[i])) return false;
+    if (!storable_text(*row[i])) return false;
     const bool json = fuzz::everything()->columns[i].type == Type::jsonb;
     if (json && !query::parse_json_tree(*row[i])) return false;
   }

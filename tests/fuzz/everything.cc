@@ -2,8 +2,8 @@
 
 #include <map>
 
+#include "base/utf8.h"
 #include "input.h"
-#include "query/utf8.h"
 
 namespace tidegate::fuzz {
 namespace {
@@ -213,7 +213,7 @@ const std::vector<std::string>& samples(Type type) {
 
 void require_refusal(const Error& error) {
   require(error.fault == Fault::invalid, "a client's query is refused as invalid");
-  require(!error.message.empty() && query::storable_text(error.message), "the refusal is told in UTF-8");
+  require(!error.message.empty() && storable_text(error.message), "the refusal is told in UTF-8");
 }
 
 std::shared_ptr<const query::Query> bound(const query::ParsedQuery& parsed) {
@@ -224,14 +224,14 @@ std::shared_ptr<const query::Query> bound(const query::ParsedQuery& parsed) {
     return nullptr;
   }
   const std::string canonical = (*query)->canonical();
-  require(query::storable_text(canonical), "the canonical form is UTF-8");
+  require(storable_text(canonical), "the canonical form is UTF-8");
   const auto again = query::Query::from_canonical(canonical, catalogue);
   require(again.ok(), "the canonical form is read back");
   require((*again)->canonical() == canonical, "the canonical form gives itself");
   require((*again)->hash() == (*query)->hash(), "the canonical form gives the same hash");
   require((*again)->where() == (*query)->where(), "the canonical form gives the same conditions");
   const auto sql = (*query)->to_sql();
-  require(query::storable_text(sql.text), "the SQL is UTF-8");
+  require(storable_text(sql.text), "the SQL is UTF-8");
   const std::string beyond = "$" + std::to_string(sql.parameters.size() + 1) + "::";
   require(sql.text.find(beyond) == std::string::npos, "the SQL has a value for each parameter");
   return *query;

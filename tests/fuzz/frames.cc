@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "base/utf8.h"
 #include "input.h"
-#include "query/utf8.h"
 #include "session/frame_reader.h"
 
 namespace {
@@ -28,7 +28,7 @@ void check(const FrameReader::Message& message) {
   const bool data = message.kind == Kind::text || message.kind == Kind::binary;
   fuzz::require(message.payload.size() <= (data ? kMax : 125), "nothing is longer than it may be");
   if (message.kind == Kind::text && !message.compressed)
-    fuzz::require(query::whole_characters(message.payload) == message.payload.size(), "text is UTF-8");
+    fuzz::require(whole_characters(message.payload) == message.payload.size(), "text is UTF-8");
 }
 
 /// `cuts`: how many bytes come at a time, over and over; none: all at once.

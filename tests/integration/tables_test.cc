@@ -446,5 +446,40 @@ TEST_F(Tables, rule_7_a_table_made_anew_is_another_one) {
   EXPECT_EQ(others->spans().size(), 1u);
 }
 
+TEST_F(Tables, rule_7_a_table_made_anew_while_nobody_asks_for_it_is_the_one_that_is_matched) {
+  const std::string columns = " (id int primary key, status text); ";
+  const std::string published =
+      "alter table made replica identity full; alter publication tidegate add table made; ";
+  for (const std::string& swap :
+       {"create table made" + columns + published + "drop table orders; alter table made rename to orders",
+        "create table made" + columns + published +
+            "insert into made values (1, 'known'); alter table orders rename to orders_before; "
+            "alter table made rename to orders"}) {
+    for (const bool triggers : {true, false}) {
+      SCOPED_TRACE(swap);
+      SCOPED_TRACE(triggers);
+      sql.exec("drop table if exists orders_before; create table orders" + columns + "create table others" +
+               columns);
+      setup();
+      if (!triggers) sql.exec("drop schema tidegate cascade");
+      serve();
+      // The matcher has bound it once, and knows its catalogue by it.
+      watch("select id, status from orders where id > 0").reset();
+      const auto others = watch("select id, status from others");
+      sql.exec("insert into orders values (7, 'old'); insert into others values (1, 'x')");
+      sql.exec(swap);
+      auto orders = watch_soon("select id, status from orders");
+      sql.exec("insert into orders values (2, 'more')");
+      EXPECT_TRUE(rig::eventually([&] {
+        if (!orders->fault().empty()) orders = watch_soon("select id, status from orders");
+        return text(*orders).find("more") != std::string::npos;
+      })) << text(*orders);
+      EXPECT_EQ(text(*orders).find("old"), std::string::npos);
+      gateway.reset();
+      sql.exec("drop table orders, others; drop publication tidegate");
+    }
+  }
+}
+
 }  // namespace
 }  // namespace tidegate::test

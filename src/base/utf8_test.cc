@@ -1,8 +1,8 @@
-#include "query/utf8.h"
+#include "base/utf8.h"
 
 #include <gtest/gtest.h>
 
-namespace tidegate::query {
+namespace tidegate {
 namespace {
 
 TEST(Utf8Test, takes_what_a_database_can_store) {
@@ -32,4 +32,4 @@ TEST(Utf8Test, quotes_are_short_and_well_formed) {
 }
 
 }  // namespace
-}  // namespace tidegate::query
+}  // namespace tidegate

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace tidegate::query {
+namespace tidegate {
 
 /// Whether a database could hold it as text: well-formed UTF-8 (no surrogates, no overlong forms) without
 /// NUL.
@@ -22,4 +22,4 @@ std::string well_formed(std::string_view text, std::size_t shown = std::string_v
 /// UTF-8.
 std::string in_quotes(std::string_view text);
 
-}  // namespace tidegate::query
+}  // namespace tidegate

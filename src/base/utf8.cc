@@ -1,9 +1,9 @@
-#include "query/utf8.h"
+#include "base/utf8.h"
 
 #include <cstddef>
 #include <cstdint>
 
-namespace tidegate::query {
+namespace tidegate {
 namespace {
 
 /// Bytes of the well-formed character that begins at `at`, or 0. NUL is not one.
@@ -76,4 +76,4 @@ std::string in_quotes(std::string_view text) {
   return "\"" + well_formed(text, 64) + "\"";
 }
 
-}  // namespace tidegate::query
+}  // namespace tidegate
