@@ -7,6 +7,7 @@
 
 #include "base/encoding.h"
 #include "base/utf8.h"
+#include "query/bind_condition.h"
 #include "query/normal_form.h"
 #include "query/text_left.h"
 
@@ -112,14 +113,19 @@ Status Binder::check_projected(int column) const {
   return {};
 }
 
-Status Binder::project(const std::vector<std::string>& names) {
+Status Binder::project(const ParsedQuery& parsed) {
+  const std::vector<std::string>& names = parsed.columns;
   const TableSchema& table = *table_;
   std::vector<bool> wanted(table.columns.size(), names.empty());
   for (std::size_t i = 0; names.empty() && i < hidden_.size(); ++i) wanted[i] = !hidden_[i];
-  for (const std::string& name : names) {
-    const int column = ColumnNames{table, hidden_}.find(name);
-    if (column < 0)
-      return invalid(fmt::format("table {} has no column {}", in_quotes(table.qualified()), in_quotes(name)));
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const std::string place = in_text(i < parsed.column_places.size() ? parsed.column_places[i] : -1);
+    const int column = ColumnNames{table, hidden_}.find(names[i]);
+    if (column < 0) {
+      return invalid(fmt::format("table {} has no column {}{}", in_quotes(table.qualified()),
+                                 in_quotes(names[i]), place));
+    }
+    if (auto status = check_projected(column); !status) return invalid(status.error().message + place);
     wanted[static_cast<std::size_t>(column)] = true;
   }
   for (int column : table.key) wanted[static_cast<std::size_t>(column)] = true;
@@ -195,7 +201,7 @@ Result<std::shared_ptr<const Query>> bind_query(const ParsedQuery& parsed,
                                                 const std::vector<bool>& hidden) {
   if (auto status = check_table(*table); !status) return status.error();
   Binder binder(std::move(table), conditions_max, projections, hidden);
-  if (auto status = binder.project(parsed.columns); !status) return status.error();
+  if (auto status = binder.project(parsed); !status) return status.error();
   for (const ParsedCondition& condition : parsed.where) {
     if (auto status = binder.add(condition); !status) return status.error();
   }

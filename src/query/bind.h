@@ -21,7 +21,7 @@ class Binder {
   /// Claims without a value are bound to any: what comes out is of no use but to know that it can.
   void leave_claims_open() { conditions_.leave_claims_open(); }
 
-  Status project(const std::vector<std::string>& names);
+  Status project(const ParsedQuery& parsed);
   Status add(const ParsedCondition& condition);
   /// `denied` where changes of the table don't tell all that the query has to know of old rows (rule 25).
   Result<std::shared_ptr<const Query>> finish();

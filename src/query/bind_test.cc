@@ -315,6 +315,9 @@ TEST(BindTest, trust_regular_expressions_are_few) {
 
 TEST(BindTest, unknown_columns_are_named_with_their_place) {
   EXPECT_EQ(fault(bind_things({"things", {"nope"}, {}})), "table \"public.things\" has no column \"nope\"");
+  const auto sql = parse_sql("select id, \"Nope\" from things", {});
+  ASSERT_TRUE(sql.ok());
+  EXPECT_EQ(fault(bind_things(*sql)), "table \"public.things\" has no column \"Nope\" (at byte 11)");
   ParsedCondition comparison = compare("Count", Op::eq, {number("1")});
   comparison.place = 37;
   EXPECT_EQ(fault(bind_things({"things", {}, {comparison}})),

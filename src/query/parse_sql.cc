@@ -94,6 +94,7 @@ class SelectReader {
       if (!name) return name.error();
       if (*name) {
         query_.columns.push_back(std::move(**name));
+        query_.column_places.push_back(place_of(*value));
       } else {
         all = true;
       }

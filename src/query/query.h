@@ -98,6 +98,7 @@ struct ParsedQuery {
   std::string table;                   ///< as the client wrote it: `orders` or `shop.orders`
   std::vector<std::string> columns;    ///< empty: all
   std::vector<ParsedCondition> where;  ///< all of them hold
+  std::vector<int> column_places{};    ///< where `columns` stand in a text; empty: unknown
 };
 
 /// What is asked of a condition's truth, which has three values. NOT and IS TRUE are pushed down to the

@@ -2,6 +2,7 @@
 // schemas, names that need quotes, publications of others, and definitions that change under subscribed
 // clients. Invariant: whenever nothing is written any more, each client holds what its query gives; who is
 // not concerned by a definition gets no second snapshot. TIDEGATE_SEED repeats a run.
+#include <flatbuffers/flatbuffers.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -9,11 +10,13 @@
 #include <mutex>
 #include <random>
 
+#include "base/encoding.h"
 #include "base/testing.h"
 #include "client/client.h"
 #include "integration/watcher.h"
 #include "rig/postgres.h"
 #include "rig/tidegate.h"
+#include "schemas/query_generated.h"
 
 namespace tidegate::test {
 namespace {
@@ -479,6 +482,28 @@ TEST_F(Tables, rule_7_a_table_made_anew_while_nobody_asks_for_it_is_the_one_that
       sql.exec("drop table orders, others; drop publication tidegate");
     }
   }
+}
+
+TEST_F(Tables, a_query_in_a_flatbuffer_is_the_one_that_its_sql_is) {
+  sql.exec(
+      "create table orders (id int primary key, status text); insert into orders values (1, 'paid'), (2, "
+      "'new')");
+  setup();
+  serve();
+  flatbuffers::FlatBufferBuilder builder;
+  const std::vector literals = {fb::CreateLiteralDirect(builder, fb::LiteralKind::string, "paid")};
+  const std::vector conditions = {fb::CreateConditionDirect(builder, "status", fb::Op::eq, &literals)};
+  const std::vector columns = {builder.CreateString("id"), builder.CreateString("status")};
+  builder.Finish(fb::CreateQueryDirect(builder, "orders", &columns, &conditions));
+  const auto watcher = subscribe(
+      R"("queryFbB64":")" +
+      base64_encode({reinterpret_cast<const char*>(builder.GetBufferPointer()), builder.GetSize()}) + '"');
+  ASSERT_TRUE(watcher->wait_whole()) << watcher->fault();
+  const auto same = watch("select id, status from orders where status = 'paid'");
+  sql.exec("insert into orders values (3, 'paid'); update orders set status = 'paid' where id = 2");
+  for (const auto* each : {watcher.get(), same.get()})
+    expect_holds(*each, R"(select format('{"id":%s,"status":"paid"}', id) from orders order by id)");
+  EXPECT_NE(gateway->metrics().find("tidegate_matcher_queries 1"), std::string::npos);
 }
 
 }  // namespace
