@@ -166,5 +166,44 @@ TEST_F(AccountTest, trust_what_was_missed_waits_while_it_owes) {
   EXPECT_EQ(other.replayed, 0U);
 }
 
+TEST_F(AccountTest, trust_what_is_kept_of_queries_is_held_and_given_back) {
+  Shared crowd(50'000'000);
+  const auto ask = [&](SessionId session, const std::string& name, const std::string& key, std::size_t kept) {
+    SubscribeRequest request;
+    request.hash_id = name;
+    request.routing_key = key;
+    request.kept_bytes = kept;
+    hub->subscribe(session, std::move(request));
+    return commands_of<feed::SubscribeCommand>().back().subscription;
+  };
+  const SessionId one = open(crowd);
+  const SessionId two = open(crowd);
+  ask(one, "a", "ka", 1'000);
+  EXPECT_EQ(crowd.held->used(), 1'000U);
+  EXPECT_EQ(hub->kept(one, "a"), 1'000U);
+  EXPECT_FALSE(hub->kept(one, "b"));
+  ask(one, "b", "ka", 300);  // follows the first, and is kept all the same
+  ask(two, "a", "kb", 70'000);
+  EXPECT_EQ(crowd.held->used(), 71'300U);
+  ask(one, "b", "kc", 10);
+  EXPECT_EQ(crowd.held->used(), 71'010U) << "in the place of the earlier";
+  hub->send(two, std::string(10'000, 'c'));
+  static_cast<void>(hub->take_dirty());
+  EXPECT_GT(crowd.held->used(), 81'010U) << "with what is queued";
+  ask(two, "b", "kd", 5);
+  EXPECT_GT(crowd.held->used(), 81'015U);
+  read(two);
+  hub->written(two);
+  EXPECT_EQ(crowd.held->used(), 71'015U);
+  hub->unsubscribe(two, "a");
+  read(two);
+  hub->written(two);
+  EXPECT_EQ(crowd.held->used(), 1'015U);
+  hub->unsubscribe_all(one);
+  EXPECT_EQ(crowd.held->used(), 5U);
+  hub->close(two);
+  EXPECT_EQ(crowd.held->used(), 0U);
+}
+
 }  // namespace
 }  // namespace tidegate::hub

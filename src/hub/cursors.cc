@@ -8,6 +8,13 @@
 #include "hub/hub_state.h"
 
 namespace tidegate::hub {
+namespace {
+
+/// A thousand usual queries take less: to cut somebody for them alone would help for as long as it takes to
+/// come back.
+constexpr std::size_t kKeptUsual = 1 << 20;
+
+}  // namespace
 
 /// Sessions whose outbox was not empty when it was last looked at: listed once, and only as long as somebody
 /// has to wait.
@@ -123,13 +130,14 @@ void Hub::State::go_on_with_starved() {
   one_more_ = false;
 }
 
-/// The last resort: who owes most, with what its snapshots hold in memory.
+/// The last resort: who owes most, with what its snapshots hold in memory and what is kept of its queries.
 void Hub::State::cut_largest() {
   Session* largest = nullptr;
   std::size_t most = 0;
   sessions_.for_each([&](const std::unique_ptr<Session>& session) {
-    std::size_t debt = session->outbox.bytes();
-    if (debt == 0) return;  // it reads as fast as it is written to
+    std::size_t debt = session->outbox.bytes() + session->kept;
+    // It reads as fast as it is written to, and has queries as others have.
+    if (session->outbox.empty() && session->kept <= kKeptUsual) return;
     for (const Subscription* subscription : session->unfinished) {
       if (subscription->spool) debt += subscription->spool->memory_bytes();
     }

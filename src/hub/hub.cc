@@ -44,8 +44,11 @@ Hub::Weight Hub::weigh(SessionId session) const {
   const Session& one = state_->session(session);
   return {one.by_name.size(), one.outbox.bytes(), one.outbox.own_bytes()};
 }
-bool Hub::has(SessionId session, std::string_view hash_id) const {
-  return state_->session(session).by_name.contains(hash_id);
+std::optional<std::size_t> Hub::kept(SessionId session, std::string_view hash_id) const {
+  const Names& names = state_->session(session).by_name;
+  const auto found = names.find(hash_id);
+  if (found == names.end()) return std::nullopt;
+  return found->second.kept.bytes();
 }
 void Hub::send(SessionId session, std::string_view text) {
   state_->send(state_->session(session), text);

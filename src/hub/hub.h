@@ -89,8 +89,8 @@ class Hub {
     std::size_t held_bytes = 0;    ///< of these, what is its alone
   };
   [[nodiscard]] Weight weigh(SessionId session) const;
-  /// Whether it has a query of that name.
-  [[nodiscard]] bool has(SessionId session, std::string_view hash_id) const;
+  /// What its query of that name takes, of SubscribeRequest's `kept_bytes`; nothing where it has none.
+  [[nodiscard]] std::optional<std::size_t> kept(SessionId session, std::string_view hash_id) const;
   /// Queues a control message (a text frame) and marks the session dirty.
   void send(SessionId session, std::string_view text);
   void send_error(SessionId session, protocol::ErrorCode code, std::string_view message,

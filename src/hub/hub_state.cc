@@ -96,7 +96,7 @@ bool Hub::State::tell_copies(Session& session) {
   if (apart < kCopiesStep && (own > 0 || apart == 0)) return false;
   const bool more = own > session.copies_told;
   session.copies_told = own;
-  session.account->hold_own(own);
+  session.account->hold_own(own + session.kept);
   return more;
 }
 
@@ -143,10 +143,8 @@ Subscription* Hub::State::find(SubscriptionId id) {
 
 /// What is kept of it as long as it lasts; nothing, and the client is told, where there is no room.
 std::optional<Charge> Hub::State::keep(Session& session, const SubscribeRequest& request) {
-  std::size_t together = request.kept_bytes;
-  for (const auto& [name, named] : session.by_name) together += named.kept.bytes();
   Charge kept(memory_);
-  if (together > kRequestsBytesMax) {
+  if (session.kept + request.kept_bytes > kRequestsBytesMax) {
     send_error(session, protocol::ErrorCode::too_many_subscriptions,
                "the queries of this connection are together larger than 8 MiB", request.hash_id, {});
     return std::nullopt;
@@ -161,6 +159,19 @@ std::optional<Charge> Hub::State::keep(Session& session, const SubscribeRequest&
   return std::nullopt;
 }
 
+/// What is kept of it is its account's from now on, to the byte: it comes and goes seldom.
+void Hub::State::put_name(Session& session, std::string name, Named named) {
+  session.kept += named.kept.bytes();
+  session.by_name.emplace(std::move(name), std::move(named));
+  if (session.account) session.account->hold_own(session.copies_told + session.kept);
+}
+
+void Hub::State::erase_name(Session& session, Names::iterator used) {
+  session.kept -= used->second.kept.bytes();
+  session.by_name.erase(used);
+  if (session.account) session.account->hold_own(session.copies_told + session.kept);
+}
+
 /// Binary frames name a query by its channel or not at all, so a second name for an equal query follows the
 /// first.
 bool Hub::State::follow_existing(Session& session, SubscribeRequest& request, protocol::Encoding encoding,
@@ -171,7 +182,7 @@ bool Hub::State::follow_existing(Session& session, SubscribeRequest& request, pr
     if (other->routing_key != request.routing_key || other->encoding != encoding) continue;
     if (other->latest != request.latest) continue;
     other->names.push_back(request.hash_id);
-    session.by_name.emplace(request.hash_id, Named{other, std::move(request.request), std::move(kept)});
+    put_name(session, request.hash_id, {other, std::move(request.request), std::move(kept)});
     send(session, protocol::ack_same_as_message(request.hash_id, other->query, other->names.front(), reason));
     return true;
   }
@@ -221,8 +232,7 @@ void Hub::State::subscribe(Session& session, SubscribeRequest request, std::stri
   if (plain == protocol::Encoding::json) made->diff_head = protocol::message_head("diff", request.hash_id);
   if (encoding == protocol::Encoding::base64)
     made->diff_head = protocol::message_head("diffB64", request.hash_id);
-  session.by_name.emplace(std::move(request.hash_id),
-                          Named{made.get(), std::move(request.request), std::move(*kept)});
+  put_name(session, std::move(request.hash_id), {made.get(), std::move(request.request), std::move(*kept)});
   subscriptions_.emplace(id, std::move(made));
   probe_.subscribed();
 }
@@ -287,12 +297,12 @@ void Hub::State::take_back(Session& session, std::string_view name) {
 void Hub::State::leave_name(Subscription& subscription, Names::iterator used) {
   if (subscription.names.front() == used->first) subscription.next_part = 0;
   std::erase(subscription.names, used->first);
-  subscription.session.by_name.erase(used);
+  erase_name(subscription.session, used);
 }
 
 void Hub::State::forget(Subscription& subscription, bool tell_feed) {
   Session& session = subscription.session;
-  for (const std::string& name : subscription.names) session.by_name.erase(name);
+  for (const std::string& name : subscription.names) erase_name(session, session.by_name.find(name));
   unlist_unfinished(subscription);
   answered(subscription);
   leave_channel(subscription);

@@ -70,6 +70,8 @@ class Hub::State {
   bool follow_existing(Session& session, SubscribeRequest& request, protocol::Encoding encoding,
                        std::string_view reason, Charge& kept);
   void take_back(Session& session, std::string_view name);
+  static void put_name(Session& session, std::string name, Named named);
+  static void erase_name(Session& session, Names::iterator used);
   void leave_name(Subscription& subscription, Names::iterator used);
   void forget(Subscription& subscription, bool tell_feed);
   void tell(feed::Command command);

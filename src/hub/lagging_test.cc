@@ -341,6 +341,30 @@ TEST_F(LaggingTest, rule_27_a_snapshot_in_memory_counts_as_debt_of_who_does_not_
   EXPECT_EQ(hub->take_debtors(), std::vector<SessionId>{snapshotting});
 }
 
+TEST_F(LaggingTest, rule_27_what_is_kept_of_queries_counts_as_debt_also_of_who_reads_all) {
+  const auto ask = [&](SessionId session, std::size_t kept) {
+    SubscribeRequest request;
+    request.hash_id = "a";
+    request.routing_key = "k" + std::to_string(kept);
+    request.kept_bytes = kept;
+    hub->subscribe(session, std::move(request));
+    read(session);
+  };
+  const SessionId greedy = hub->open({});
+  const SessionId usual = hub->open({});
+  const SessionId reading = hub->open({});
+  ask(greedy, 3 << 20);
+  ask(usual, 100'000);
+  ask(reading, 1'000);
+  hub->send(reading, std::string(1'000, 'c'));
+  hub->on_event(feed::Relieve{.cut = true});
+  EXPECT_EQ(hub->take_debtors(), std::vector<SessionId>{greedy});
+  hub->close(greedy);
+  read(reading);
+  hub->on_event(feed::Relieve{.cut = true});
+  EXPECT_TRUE(hub->take_debtors().empty()) << "a usual query, and nothing queued";
+}
+
 TEST_F(LaggingTest, rule_27_snapshots_out_of_files_are_copied_as_far_as_memory_has_room) {
   constexpr std::size_t kParts = 10;
   memory = std::make_shared<Budget>(5'000);

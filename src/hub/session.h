@@ -32,12 +32,13 @@ struct Session {
   std::shared_ptr<Account> account;  ///< null: nobody counts
   Outbox outbox;
   Names by_name;
+  std::size_t kept = 0;  ///< what all of them take
   /// Those that wait for room in the outbox: their snapshot goes on, or they ask to catch up.
   std::vector<Subscription*> unfinished;
   int asked = 0;                      ///< its subscriptions whose question is under way
   std::size_t outbox_bytes_told = 0;  ///< what the gauge has of this outbox
   Charge copies;                      ///< what this outbox alone holds
-  std::size_t copies_told = 0;        ///< what its account has of them
+  std::size_t copies_told = 0;        ///< what its account has of them, besides `kept`
   bool holding = false;               ///< listed among those that may hold frames
   bool starved = false;  ///< listed: its snapshot waits for memory, or what it missed for its account
   bool dirty = false;

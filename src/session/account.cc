@@ -113,7 +113,7 @@ std::optional<Limited> ConnectionAccount::spend(Rate Rates::* rate, std::size_t 
   return std::nullopt;
 }
 
-std::optional<Limited> ConnectionAccount::debt(Steady now) {
+std::optional<Limited> ConnectionAccount::debt(std::size_t more, Steady now) {
   for (const Level& level : levels()) {
     if (level.rates == nullptr) continue;
     if (const auto retry = level.rates->snapshot_rows.owes(now))
@@ -122,7 +122,7 @@ std::optional<Limited> ConnectionAccount::debt(Steady now) {
       return counters_->count({level.name, What::snapshot_ms}, *retry);
   }
   if (const auto debt = replay_debt(now)) return counters_->count(debt->limit, debt->retry);
-  if (const auto over = held_over()) return counters_->count(*over, kHeldRetry);
+  if (const auto over = held_over(more)) return counters_->count(*over, kHeldRetry);
   return std::nullopt;
 }
 
@@ -149,9 +149,12 @@ std::shared_ptr<const void> ConnectionAccount::hold(std::shared_ptr<const void> 
   return std::make_shared<Both>(principal_->hold(snapshot, bytes), tenant_->hold(snapshot, bytes));
 }
 
-std::optional<Limit> ConnectionAccount::held_over() const {
-  if (principal_ && principal_->held->excess() > 0) return Limit{Limit::Of::principal, What::held_bytes};
-  if (tenant_ && tenant_->held->excess() > 0) return Limit{Limit::Of::tenant, What::held_bytes};
+std::optional<Limit> ConnectionAccount::held_over(std::size_t more) const {
+  const auto over = [more](const Share* share) {
+    return share != nullptr && share->held->used() + more > share->held->bytes_max();
+  };
+  if (over(principal_.get())) return Limit{Limit::Of::principal, What::held_bytes};
+  if (over(tenant_.get())) return Limit{Limit::Of::tenant, What::held_bytes};
   return std::nullopt;
 }
 

@@ -77,8 +77,8 @@ class ConnectionAccount final : public Account {
   /// One more passes, and is counted, or what it is over.
   [[nodiscard]] std::optional<Limited> spend(Rate Rates::* rate, std::size_t Share::Of::* a_second,
                                              Limit::What what, Steady now);
-  /// What is owed, or held, so that nothing new may begin; counted.
-  [[nodiscard]] std::optional<Limited> debt(Steady now);
+  /// What is owed, or would be held with so many bytes more, so that nothing new may begin; counted.
+  [[nodiscard]] std::optional<Limited> debt(std::size_t more, Steady now);
   /// Bytes of a message that has not come to its end. One thread with `hold_own`. False where there is no
   /// room.
   [[nodiscard]] bool hold_unfinished(std::size_t bytes);
@@ -95,7 +95,7 @@ class ConnectionAccount final : public Account {
   [[nodiscard]] std::array<Level, 3> levels();
   void owe(Rate Rates::* rate, std::size_t Share::Of::* a_second, std::size_t amount, Steady now);
   void hold_own(std::size_t outbox, std::size_t unfinished);
-  [[nodiscard]] std::optional<Limit> held_over() const;
+  [[nodiscard]] std::optional<Limit> held_over(std::size_t more = 0) const;
   [[nodiscard]] std::optional<Limited> replay_debt(Steady now);
 
   const std::shared_ptr<const LimitCounters> counters_;

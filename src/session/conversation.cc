@@ -1,5 +1,6 @@
 #include "session/conversation.h"
 
+#include <algorithm>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -170,8 +171,10 @@ bool Conversation::limited_anew() {
 /// Of what it has, the hub ends some without a message: looked at before it is held against it.
 bool Conversation::limited(const protocol::Subscribe& subscribe) {
   caller_.admission->subscriptions(hub_.weigh(session_).subscriptions);
-  const auto over =
-      caller_.admission->subscribe(hub_.has(session_, subscribe.hash_id), context_.parts.clock.steady());
+  const auto earlier = hub_.kept(session_, subscribe.hash_id);
+  const std::size_t kept = kept_bytes(subscribe);
+  const std::size_t more = kept - std::min(kept, earlier.value_or(0));
+  const auto over = caller_.admission->subscribe(earlier.has_value(), more, context_.parts.clock.steady());
   if (!over) return false;
   const std::string name = name_of(over->limit);
   if (over->retry.count() == 0) {

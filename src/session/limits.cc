@@ -52,14 +52,14 @@ std::optional<Limited> Admission::message(Steady now) {
   return account_->spend(&Rates::messages, &Share::Of::messages, Limit::What::messages, now);
 }
 
-std::optional<Limited> Admission::subscribe(bool again, Steady now) {
+std::optional<Limited> Admission::subscribe(bool again, std::size_t more, Steady now) {
   const Share* const principal = account_->principal().get();
   const Share* const tenant = account_->tenant().get();
   if (!again && principal != nullptr && over(principal->subscriptions, principal->of.subscriptions))
     return account_->counters().count({Limit::Of::principal, Limit::What::subscriptions});
   if (!again && tenant != nullptr && over(tenant->subscriptions, tenant->of.subscriptions))
     return account_->counters().count({Limit::Of::tenant, Limit::What::subscriptions});
-  if (const auto debt = account_->debt(now)) return debt;
+  if (const auto debt = account_->debt(more, now)) return debt;
   return account_->spend(&Rates::subscribes, &Share::Of::subscribes, Limit::What::subscribes, now);
 }
 

@@ -53,8 +53,9 @@ class Admission {
 
   /// Whether one more may pass, which is then counted.
   [[nodiscard]] std::optional<Limited> message(Steady now);
-  /// `again`: its name has a query already, whose place this one takes.
-  [[nodiscard]] std::optional<Limited> subscribe(bool again, Steady now);
+  /// `again`: its name has a query already, whose place this one takes. `more`: bytes that would be kept of
+  /// it, above what is kept of that one.
+  [[nodiscard]] std::optional<Limited> subscribe(bool again, std::size_t more, Steady now);
   /// So many at once, of what it has.
   [[nodiscard]] std::optional<Limited> subscribe_anew(std::size_t count, Steady now);
   /// How many subscriptions the connection has now.

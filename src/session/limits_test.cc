@@ -143,11 +143,15 @@ class DebtTest : public LimitsTest {
  protected:
   /// The answer to a subscribe, up to its snapshot and `until`, or its refusal.
   static std::string ask(Listener& listener, int number, std::string_view until = "\"snapshot\"") {
-    listener.client().send_text(subscribe(number));
+    return ask(listener, subscribe(number), until);
+  }
+  static std::string ask(Listener& listener, const std::string& subscribe,
+                         std::string_view until = "\"snapshot\"") {
+    listener.client().send_text(subscribe);
     for (;;) {
       std::string text = listener.next();
       if (text.find(until) != std::string::npos) return "served";
-      if (text.empty() || text.find("rate_limited") != std::string::npos) return text;
+      if (text.empty() || text.find(R"("op":"error")") != std::string::npos) return text;
     }
   }
   /// `ann` overdoes it; who of her tenant is refused then, by which limit? Nobody of another.
@@ -257,6 +261,49 @@ TEST_F(HeldTest, TrustWhatIsHeldIsCountedByPrincipalAndGivenBack) {
 TEST_F(HeldTest, TrustWhatIsHeldIsCountedByTenantAndGivenBack) {
   options.limits.tenant.held_bytes = 1 << 20;
   expect_refused_while_held("tenant_held_bytes");
+}
+
+/// What is kept of queries that never have a row.
+class KeptTest : public DebtTest {
+ protected:
+  /// Some 200 kB are kept of it.
+  static std::string large(int number) {
+    return R"({"op":"subscribe","table":"orders","hashId":"q)" + std::to_string(number) +
+           R"(","query":{"columns":["id"],"where":[{"column":"status","op":"=","value":")" +
+           std::string(100'000, static_cast<char>('a' + number)) + R"("}]}})";
+  }
+  void expect_refused_while_kept(const std::string& limit) {
+    start();
+    set_catalogue();
+    auto ann = enter("ann");
+    for (int i = 0; i < 4; ++i) EXPECT_EQ(ask(*ann, large(i)), "served");
+    auto again = enter("ann");
+    auto bob = enter("bob");
+    EXPECT_EQ(ask(*again, large(4)), "served");
+    const std::string refused = ask(*again, large(5));
+    EXPECT_NE(refused.find("rate_limited"), std::string::npos) << refused;
+    EXPECT_NE(refused.find(limit), std::string::npos) << refused;
+    EXPECT_NE(refused.find(R"("retry_ms")"), std::string::npos) << refused;
+    EXPECT_EQ(limited(limit), 1);
+    EXPECT_EQ(ask(*ann, large(3)), "served") << "its own earlier one's place";
+    EXPECT_EQ(ask(*bob, large(6)) == "served", !limit.starts_with("tenant"));
+    EXPECT_EQ(ask(*enter("ann", "globex"), large(7)), "served") << "another tenant's is its own";
+    again->client().send_text(R"({"op":"unsubscribe","hashId":"q4"})");
+    again->expect("unsubscribed");
+    EXPECT_EQ(ask(*again, large(5)), "served");
+    ann.reset();
+    wait_metric("tidegate_connections", 2);
+    EXPECT_EQ(ask(*again, large(8)), "served");
+  }
+};
+
+TEST_F(KeptTest, TrustWhatIsKeptOfQueriesIsHeldByThePrincipal) {
+  options.limits.principal.held_bytes = 1'150'000;  // a message that comes in pieces is held meanwhile
+  expect_refused_while_kept("principal_held_bytes");
+}
+TEST_F(KeptTest, TrustWhatIsKeptOfQueriesIsHeldByTheTenant) {
+  options.limits.tenant.held_bytes = 1'150'000;  // a message that comes in pieces is held meanwhile
+  expect_refused_while_kept("tenant_held_bytes");
 }
 
 TEST_F(HeldTest, TrustUnfinishedMessagesAreHeldToo) {
