@@ -1,5 +1,6 @@
 #include "session/account.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace tidegate::session {
@@ -104,13 +105,23 @@ void ConnectionAccount::count_waiting(Steady now) {
 }
 
 std::optional<Limited> ConnectionAccount::spend(Rate Rates::* rate, std::size_t Share::Of::* a_second,
-                                                What what, Steady now) {
-  for (const Level& level : levels()) {
-    if (level.rates == nullptr) continue;
-    if (const auto retry = (level.rates->*rate).spend(level.of->*a_second, now))
-      return counters_->count({level.name, what}, *retry);
+                                                What what, std::size_t amount, Steady now) {
+  const auto all = levels();
+  const auto refuses = std::find_if(all.begin(), all.end(), [&](const Level& level) {
+    return level.rates != nullptr && (level.rates->*rate).spend(amount, level.of->*a_second, now);
+  });
+  if (refuses == all.end()) return std::nullopt;
+  for (auto level = all.begin(); level != refuses; ++level) {
+    if (level->rates != nullptr) (level->rates->*rate).give_back(amount, level->of->*a_second);
   }
-  return std::nullopt;
+  // Another thread may have given back since what this one was refused for.
+  Limited longest{{refuses->name, what}, milliseconds(1)};
+  for (const Level& level : all) {
+    if (level.rates == nullptr) continue;
+    const auto retry = (level.rates->*rate).lacks(amount, level.of->*a_second, now);
+    if (retry > longest.retry) longest = {{level.name, what}, *retry};
+  }
+  return counters_->count(longest.limit, longest.retry);
 }
 
 std::optional<Limited> ConnectionAccount::debt(std::size_t more, Steady now) {

@@ -74,9 +74,10 @@ class ConnectionAccount final : public Account {
   [[nodiscard]] bool holds_too_much() const override;
   void count_waiting(Steady now) override;
 
-  /// One more passes, and is counted, or what it is over.
+  /// So many pass, at every level, or none does at any: then what they are over, which is counted once, and
+  /// when all levels have them.
   [[nodiscard]] std::optional<Limited> spend(Rate Rates::* rate, std::size_t Share::Of::* a_second,
-                                             Limit::What what, Steady now);
+                                             Limit::What what, std::size_t amount, Steady now);
   /// What is owed, or would be held with so many bytes more, so that nothing new may begin; counted.
   [[nodiscard]] std::optional<Limited> debt(std::size_t more, Steady now);
   /// Bytes of a message that has not come to its end. One thread with `hold_own`. False where there is no

@@ -49,7 +49,7 @@ Admission::~Admission() {
 }
 
 std::optional<Limited> Admission::message(Steady now) {
-  return account_->spend(&Rates::messages, &Share::Of::messages, Limit::What::messages, now);
+  return account_->spend(&Rates::messages, &Share::Of::messages, Limit::What::messages, 1, now);
 }
 
 std::optional<Limited> Admission::subscribe(bool again, std::size_t more, Steady now) {
@@ -60,16 +60,11 @@ std::optional<Limited> Admission::subscribe(bool again, std::size_t more, Steady
   if (!again && tenant != nullptr && over(tenant->subscriptions, tenant->of.subscriptions))
     return account_->counters().count({Limit::Of::tenant, Limit::What::subscriptions});
   if (const auto debt = account_->debt(more, now)) return debt;
-  return account_->spend(&Rates::subscribes, &Share::Of::subscribes, Limit::What::subscribes, now);
+  return account_->spend(&Rates::subscribes, &Share::Of::subscribes, Limit::What::subscribes, 1, now);
 }
 
 std::optional<Limited> Admission::subscribe_anew(std::size_t count, Steady now) {
-  for (std::size_t i = 0; i < count; ++i) {
-    if (const auto over =
-            account_->spend(&Rates::subscribes, &Share::Of::subscribes, Limit::What::subscribes, now))
-      return over;
-  }
-  return {};
+  return account_->spend(&Rates::subscribes, &Share::Of::subscribes, Limit::What::subscribes, count, now);
 }
 
 void Admission::subscriptions(std::size_t count) {
@@ -116,7 +111,7 @@ std::shared_ptr<Address> Limits::address(const std::string& key, Steady now) {
 
 std::optional<Limited> Limits::handshake(const boost::asio::ip::address& from, Steady now) {
   if (options_.address_handshakes == 0) return std::nullopt;
-  const auto retry = address(key_of(from), now)->handshakes.spend(options_.address_handshakes, now);
+  const auto retry = address(key_of(from), now)->handshakes.spend(1, options_.address_handshakes, now);
   if (!retry) return std::nullopt;
   return counters_->count({Limit::Of::address, Limit::What::handshakes}, *retry);
 }

@@ -56,7 +56,8 @@ class Admission {
   /// `again`: its name has a query already, whose place this one takes. `more`: bytes that would be kept of
   /// it, above what is kept of that one.
   [[nodiscard]] std::optional<Limited> subscribe(bool again, std::size_t more, Steady now);
-  /// So many at once, of what it has.
+  /// So many at once, of what it has: all of them, or nothing is spent. More than ten seconds' worth passes
+  /// where nothing else was spent.
   [[nodiscard]] std::optional<Limited> subscribe_anew(std::size_t count, Steady now);
   /// How many subscriptions the connection has now.
   void subscriptions(std::size_t count);

@@ -4,7 +4,11 @@
 // 3. what is remembered of those who left is bounded.
 #include "session/limits.h"
 
+#include <array>
 #include <functional>
+#include <memory>
+#include <optional>
+#include <string>
 
 #include "session/testing.h"
 
@@ -45,16 +49,93 @@ class LimitsTest : public EdgeTest {
 TEST(Rate, GivesTenSecondsWorthAtOnceAndThenItsRate) {
   Rate rate;
   Steady now{1h};
-  for (int i = 0; i < 20; ++i) EXPECT_FALSE(rate.spend(2, now)) << i;
-  const auto retry = rate.spend(2, now);
+  for (int i = 0; i < 20; ++i) EXPECT_FALSE(rate.spend(1, 2, now)) << i;
+  const auto retry = rate.spend(1, 2, now);
   ASSERT_TRUE(retry);
   EXPECT_LE(*retry, 501ms);
   now += *retry;
-  EXPECT_FALSE(rate.spend(2, now));
-  EXPECT_TRUE(rate.spend(2, now));
+  EXPECT_FALSE(rate.spend(1, 2, now));
+  EXPECT_TRUE(rate.spend(1, 2, now));
   EXPECT_FALSE(rate.is_full(now));
   EXPECT_TRUE(rate.is_full(now + 10s));
-  EXPECT_FALSE(rate.spend(0, now)) << "no limit";
+  EXPECT_FALSE(rate.spend(1, 0, now)) << "no limit";
+}
+
+/// Claims that change, so that every query of a connection is asked for anew, or none is.
+class AnewTest : public ::testing::Test {
+ protected:
+  using Admitted = std::shared_ptr<Admission>;
+  void limit(std::size_t connection, std::size_t principal, std::size_t tenant) {
+    Limits::Options options;
+    options.connection.subscribes = connection;
+    options.principal.subscribes = principal;
+    options.tenant.subscribes = tenant;
+    limits.emplace(options, metrics);
+  }
+  Admitted admit(const std::string& subject) {
+    auth::Principal principal;
+    principal.subject = subject;
+    principal.tenant = "acme";
+    Limited why;
+    return limits->admit(&principal, now, why);
+  }
+  metrics::Registry metrics;
+  std::optional<Limits> limits;
+  Steady now{1h};
+};
+
+TEST_F(AnewTest, TrustWhatIsRefusedSpendsNothingAtAnyLevel) {
+  struct Case {
+    const char* limit;
+    std::array<std::size_t, 3> a_second;
+    const char* other;  // with whom that level is shared
+  };
+  for (const Case& each :
+       {Case{"principal_subscribes", {1, 1, 100}, "ann"}, Case{"tenant_subscribes", {1, 1, 1}, "bob"}}) {
+    limit(each.a_second[0], each.a_second[1], each.a_second[2]);
+    const Admitted ann = admit("ann");
+    const Admitted other = admit(each.other);
+    ASSERT_FALSE(other->subscribe_anew(5, now));
+    for (int i = 0; i < 100; ++i) {
+      const auto refused = ann->subscribe_anew(8, now);
+      ASSERT_TRUE(refused);
+      EXPECT_EQ(name_of(refused->limit), each.limit);
+    }
+    EXPECT_FALSE(ann->subscribe_anew(5, now)) << each.limit << ": all that was there is there";
+    EXPECT_TRUE(ann->subscribe_anew(1, now));
+    EXPECT_FALSE(ann->subscribe_anew(5, now + 5s)) << "and nothing is owed";
+  }
+}
+
+TEST_F(AnewTest, TrustWhoAsksAgainWhenItWasToldToIsServed) {
+  limit(2, 1, 100);
+  const Admitted ann = admit("ann");
+  const Admitted again = admit("ann");
+  ASSERT_FALSE(ann->subscribe_anew(4, now));
+  ASSERT_FALSE(again->subscribe_anew(6, now));
+  EXPECT_FALSE(ann->subscribe_anew(0, now)) << "no query";
+  const auto refused = ann->subscribe_anew(18, now);  // 1 s to go for the connection, 10 for the principal
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(name_of(refused->limit), "principal_subscribes");
+  EXPECT_GE(refused->retry, 10s);
+  EXPECT_LE(refused->retry, 10'001ms);
+  EXPECT_TRUE(ann->subscribe_anew(18, now + refused->retry - 2ms));
+  EXPECT_FALSE(ann->subscribe_anew(18, now + refused->retry));
+}
+
+TEST_F(AnewTest, TrustMoreThanTenSecondsWorthPassesOnceNothingIsSpentAndIsOwed) {
+  limit(1, 100, 100);
+  const Admitted ann = admit("ann");
+  ASSERT_FALSE(ann->subscribe_anew(1, now));
+  const auto refused = ann->subscribe_anew(25, now);
+  ASSERT_TRUE(refused);
+  EXPECT_LE(refused->retry, 1'001ms);
+  now += refused->retry;
+  EXPECT_FALSE(ann->subscribe_anew(25, now));
+  const auto owes = ann->subscribe_anew(1, now);
+  ASSERT_TRUE(owes);
+  EXPECT_GE(owes->retry, 16s);
+  EXPECT_FALSE(ann->subscribe_anew(1, now + owes->retry));
 }
 
 TEST(Limits, AddressesAreTakenWholeOrBySixtyFourBits) {

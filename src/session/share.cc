@@ -19,6 +19,17 @@ milliseconds rounded_up(std::int64_t ns) {
   return milliseconds(ns / 1'000'000 + 1);
 }
 
+/// How long so many take.
+std::int64_t time_of(std::size_t amount, std::size_t a_second) {
+  const double all = 1e9 * static_cast<double>(amount) / static_cast<double>(a_second);
+  return static_cast<std::int64_t>(std::min(all, static_cast<double>(kDebtMostNs)));
+}
+
+/// How long until what takes `more` may be spent by who has spent all up to `spent`; not above 0: it may now.
+std::int64_t wait_for(std::int64_t more, std::int64_t spent, std::int64_t time) {
+  return std::max(spent, time) + std::min(more, kBurstNs) - time - kBurstNs;
+}
+
 struct HeldSnapshot {
   std::shared_ptr<const void> snapshot;
   Charge charge;
@@ -26,23 +37,35 @@ struct HeldSnapshot {
 
 }  // namespace
 
-Rate::Wait Rate::spend(std::size_t a_second, Steady now) {
-  if (a_second == 0) return std::nullopt;
+Rate::Wait Rate::spend(std::size_t amount, std::size_t a_second, Steady now) {
+  if (a_second == 0 || amount == 0) return std::nullopt;
   const std::int64_t time = now.time_since_epoch().count();
-  const auto one = static_cast<std::int64_t>(1'000'000'000 / a_second);
+  const std::int64_t more = time_of(amount, a_second);
   std::int64_t spent = spent_until_.load(std::memory_order_relaxed);
   for (;;) {
-    const std::int64_t next = std::max(spent, time) + one;
-    if (next > time + kBurstNs) return rounded_up(next - time - kBurstNs);
+    if (const auto wait = wait_for(more, spent, time); wait > 0) return rounded_up(wait);
+    const std::int64_t next = std::max(spent, time) + more;
     if (spent_until_.compare_exchange_weak(spent, next, std::memory_order_relaxed)) return std::nullopt;
   }
+}
+
+Rate::Wait Rate::lacks(std::size_t amount, std::size_t a_second, Steady now) const {
+  if (a_second == 0 || amount == 0) return std::nullopt;
+  const auto wait = wait_for(time_of(amount, a_second), spent_until_.load(std::memory_order_relaxed),
+                             now.time_since_epoch().count());
+  if (wait <= 0) return std::nullopt;
+  return rounded_up(wait);
+}
+
+void Rate::give_back(std::size_t amount, std::size_t a_second) {
+  if (a_second == 0 || amount == 0) return;
+  spent_until_.fetch_sub(time_of(amount, a_second), std::memory_order_relaxed);
 }
 
 void Rate::owe(std::size_t amount, std::size_t a_second, Steady now) {
   if (a_second == 0 || amount == 0) return;
   const std::int64_t time = now.time_since_epoch().count();
-  const double all = 1e9 * static_cast<double>(amount) / static_cast<double>(a_second);
-  const auto more = static_cast<std::int64_t>(std::min(all, static_cast<double>(kDebtMostNs)));
+  const std::int64_t more = time_of(amount, a_second);
   std::int64_t spent = spent_until_.load(std::memory_order_relaxed);
   std::int64_t next = 0;
   do {

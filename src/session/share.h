@@ -21,8 +21,13 @@ class Rate {
  public:
   static constexpr std::chrono::seconds kBurst{10};
   using Wait = std::optional<std::chrono::milliseconds>;
-  /// Spends one of `a_second` (0: there is no limit). Else how long until one is there.
-  [[nodiscard]] Wait spend(std::size_t a_second, Steady now);
+  /// Spends so many of `a_second` (0: there is no limit), or nothing, and how long until they are there. More
+  /// than ten seconds' worth never is: that is spent once nothing else is, and the rest is owed.
+  [[nodiscard]] Wait spend(std::size_t amount, std::size_t a_second, Steady now);
+  /// What `spend` would wait for.
+  [[nodiscard]] Wait lacks(std::size_t amount, std::size_t a_second, Steady now) const;
+  /// What `spend` has spent is there again.
+  void give_back(std::size_t amount, std::size_t a_second);
   /// Spends so many, whether they are there or not: what was done is done.
   void owe(std::size_t amount, std::size_t a_second, Steady now);
   /// How long until nothing is owed; nothing where nothing is.
