@@ -23,7 +23,8 @@ constexpr bool exists(Limit::Of of, What what) {
                     what == What::snapshot_ms || what == What::replayed_bytes;
   const bool of_address = what == What::handshakes || what == What::openings;
   if (of == Limit::Of::address) return of_address;
-  return rate || (of != Limit::Of::connection && !of_address);
+  if (of == Limit::Of::connection) return rate || what == What::subscriptions;
+  return !of_address;
 }
 
 }  // namespace

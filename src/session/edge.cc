@@ -21,12 +21,18 @@ namespace {
 /// For a shard to answer an operator.
 constexpr std::chrono::seconds kAnswer{5};
 
+/// The hub's limit of a connection is one of the limits, and counted as they are.
+Options with_limit_of(Options options, const hub::Options& hub) {
+  options.limits.connection.subscriptions = hub.subscriptions_max;
+  return options;
+}
+
 }  // namespace
 
 class Edge::State {
  public:
   State(Parts parts, Options options, hub::Options hub, auth::Options auth)
-      : context(std::move(parts), std::move(options), std::move(auth)) {
+      : context(std::move(parts), with_limit_of(std::move(options), hub), std::move(auth)) {
     const int cores = static_cast<int>(std::thread::hardware_concurrency());
     const int count = context.options.shards > 0 ? context.options.shards : std::max(cores, 1);
     for (int i = 0; i < count; ++i) {

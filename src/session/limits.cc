@@ -53,6 +53,9 @@ std::optional<Limited> Admission::message(Steady now) {
 }
 
 std::optional<Limited> Admission::subscribe(bool again, std::size_t more, Steady now) {
+  const std::size_t of_connection = account_->counters().of_connection.subscriptions;
+  if (!again && of_connection > 0 && subscriptions_ >= of_connection)
+    return account_->counters().count({Limit::Of::connection, Limit::What::subscriptions});
   const Share* const principal = account_->principal().get();
   const Share* const tenant = account_->tenant().get();
   if (!again && principal != nullptr && over(principal->subscriptions, principal->of.subscriptions))

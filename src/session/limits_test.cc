@@ -534,6 +534,26 @@ TEST_F(LimitsTest, TrustSubscribesOfAPrincipalAndOfATenantAreCountedTogether) {
   EXPECT_NE(ask(5, 1).find("ack"), std::string::npos) << "another tenant's are its own";
 }
 
+TEST_F(LimitsTest, TrustAConnectionsSubscriptionsAreCounted) {
+  hub.subscriptions_max = 1;
+  start();
+  set_catalogue();
+  auto one = enter("ann");
+  auto two = enter("ann");
+  one->client().send_text(subscribe(1));
+  feed.wait_live(1);
+  one->client().send_text(subscribe(2));
+  std::string last = one->next();
+  while (last.find(R"("op":"error")") == std::string::npos) last = one->next();
+  EXPECT_NE(last.find(R"("hashId":"q2","code":"too_many_subscriptions")"), std::string::npos) << last;
+  EXPECT_EQ(limited("connection_subscriptions"), 1);
+  one->client().send_text(subscribe(1));
+  one->expect(R"("op":"ack","hashId":"q1")");  // its own name's place
+  two->client().send_text(subscribe(2));
+  two->expect("ack");
+  EXPECT_EQ(limited("connection_subscriptions"), 1);
+}
+
 TEST_F(LimitsTest, TrustAPrincipalsSubscriptionsAreCounted) {
   options.limits.principal.subscriptions = 1;
   start();

@@ -45,7 +45,7 @@ struct Options {
       std::size_t replayed_bytes = 0;  ///< a second
       std::size_t held_bytes = 0;      ///< at the same time
     };
-    /// Its subscriptions and what is held for it: hub::Options.
+    /// What is held for it: hub::Options. Its subscriptions too, which the edge takes from there.
     Of connection{0, 0, 1'000, 500, 500'000, 1'000, 32 << 20, 0};
     Of principal{1'000, 20'000, 5'000, 2'000, 1'000'000, 1'000, 64 << 20, 64 << 20};
     Of tenant{50'000, 1'000'000, 100'000, 20'000, 4'000'000, 1'500, 256 << 20, 256 << 20};
