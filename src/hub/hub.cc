@@ -27,8 +27,8 @@ void Hub::subscribe(SessionId session, SubscribeRequest request) {
 void Hub::unsubscribe(SessionId session, std::string_view hash_id) {
   state_->unsubscribe(state_->session(session), hash_id);
 }
-void Hub::unsubscribe_all(SessionId session) {
-  state_->unsubscribe_all(state_->session(session));
+bool Hub::unsubscribe_all(SessionId session) {
+  return state_->unsubscribe_all(state_->session(session));
 }
 std::vector<Requested> Hub::requested(SessionId session) const {
   return State::requested(state_->session(session));

@@ -70,9 +70,9 @@ class Hub {
 
   void subscribe(SessionId session, SubscribeRequest request);
   void unsubscribe(SessionId session, std::string_view hash_id);
-  /// Ends all of them without a word. Of what is queued, changes are dropped; what is half written, and parts
-  /// of snapshots, are not.
-  void unsubscribe_all(SessionId session);
+  /// Ends all of them without a word. Of what is queued of them nothing is written any more; false where half
+  /// of a frame is: then the connection is cut.
+  bool unsubscribe_all(SessionId session);
   /// All names of the session.
   [[nodiscard]] std::vector<Requested> requested(SessionId session) const;
   /// The name is another query's from now on, unasked: an `ack` with that reason and a snapshot follow. Of

@@ -252,11 +252,13 @@ void Hub::State::unsubscribe(Session& session, std::string_view name) {
   proceed(session);
 }
 
-void Hub::State::unsubscribe_all(Session& session) {
+bool Hub::State::unsubscribe_all(Session& session) {
   owner_.check();
   while (!session.by_name.empty()) forget(*session.by_name.begin()->second.subscription, true);
-  static_cast<void>(session.outbox.drop_frames());  // of nobody who would have to catch up
+  const bool whole = session.outbox.drop_all_owned();
+  if (!whole && !session.debtor) cut(session);
   mark_dirty(session);
+  return whole;
 }
 
 std::vector<Requested> Hub::State::requested(const Session& session) {

@@ -31,7 +31,7 @@ class Hub::State {
   /// `reason`: why it is not the client who asks; empty: it is.
   void subscribe(Session& session, SubscribeRequest request, std::string_view reason = {});
   void unsubscribe(Session& session, std::string_view name);
-  void unsubscribe_all(Session& session);
+  bool unsubscribe_all(Session& session);
   static std::vector<Requested> requested(const Session& session);
   void replace(Session& session, SubscribeRequest request);
   void revoke(Session& session, std::string_view name, protocol::ErrorCode code, std::string_view message);

@@ -222,18 +222,21 @@ std::vector<Outbox::Cut> Outbox::drop_frames() {
   return std::move(dropping.cuts);
 }
 
-bool Outbox::drop_owned(SubscriptionId owner) {
+bool Outbox::drop_data(std::optional<SubscriptionId> owner) {
   const auto owned = [owner](const Entry& entry) {
-    return !entry.gap() && entry.owner == owner && (entry.kind == Kind::frame || entry.kind == Kind::part);
+    if (entry.gap() || (owner && entry.owner != *owner)) return false;
+    return entry.kind == Kind::frame || entry.kind == Kind::part;
   };
-  if (first_ < entries_.size() && owned(entries_[first_]) && begun(entries_[first_])) {
+  const bool half = first_ < entries_.size() && begun(entries_[first_]);
+  if (half && owned(entries_[first_])) {
     fall_silent();
     return false;
   }
   Dropping dropping;
   for (std::size_t i = first_; i < entries_.size(); ++i) {
     const Entry& entry = entries_[i];
-    if (!entry.gap() && (owned(entry) || entry.kind == Kind::position)) {
+    const bool position = entry.kind == Kind::position && !(half && i == first_);
+    if (!entry.gap() && (owned(entry) || position)) {
       drop(entry, dropping);
     } else {
       dropping.left.push_back(entry);

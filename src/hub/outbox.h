@@ -103,7 +103,9 @@ class Outbox {
   /// Drops frames and parts of one owner, and positions, which speak of it too. Where it is one of its that
   /// is half written nothing more can be said to this peer: all is dropped, whatever is pushed later too, and
   /// it is false.
-  [[nodiscard]] bool drop_owned(SubscriptionId owner);
+  [[nodiscard]] bool drop_owned(SubscriptionId owner) { return drop_data(owner); }
+  /// The same of all owners.
+  [[nodiscard]] bool drop_all_owned() { return drop_data(std::nullopt); }
 
   [[nodiscard]] bool empty() const { return pushed_ == written_; }
   [[nodiscard]] std::size_t bytes() const { return static_cast<std::size_t>(pushed_ - written_) - gaps_; }
@@ -139,6 +141,7 @@ class Outbox {
   void pass_gaps();
   void tidy();
   [[nodiscard]] bool begun(const Entry& front) const;
+  [[nodiscard]] bool drop_data(std::optional<SubscriptionId> owner);
   void fall_silent();
   void keep_rest(const Entry& entry, Dropping& dropping);
   void drop(const Entry& entry, Dropping& dropping);

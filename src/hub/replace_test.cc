@@ -109,6 +109,68 @@ TEST_F(ReplaceTest, a_connection_with_half_a_frame_of_it_is_cut) {
   }
 }
 
+// A token is over: of nobody's rows a byte more is written, and what was said besides is.
+TEST_F(ReplaceTest, trust_when_all_end_parts_of_snapshots_are_dropped_too) {
+  const SessionId session = hub->open({.v1 = true});
+  live(session, "a", {}, 1, "changes");
+  const SubscriptionId id = subscribe(session, "b", {}, "wide");
+  accept(id, 2);
+  read(session);
+  deliver(run(1, 1, {"secret"}));
+  snapshot({id}, 0, {",\"rows\":[\"secret\"]}", ",\"rows\":[\"secret\"]}"});
+  hub->send(session, "word");
+  EXPECT_TRUE(hub->unsubscribe_all(session));
+  EXPECT_EQ(read(session), std::vector<std::string>{"word"});
+  EXPECT_TRUE(hub->take_debtors().empty());
+}
+
+TEST_F(ReplaceTest, trust_when_all_end_a_connection_with_half_a_frame_is_cut) {
+  for (const bool part : {false, true}) {
+    const SessionId session = hub->open({.v1 = true});
+    if (part) {
+      const SubscriptionId wide = subscribe(session, "a", {}, "wide");
+      accept(wide);
+      read(session);
+      snapshot({wide}, 0, {",\"rows\":[\"secret\"]}"});
+    } else {
+      live(session, "a", {}, 1, "wide");
+      deliver(run(1, 1, {"secret"}));
+    }
+    take(session, 3);
+    EXPECT_FALSE(hub->unsubscribe_all(session));
+    hub->send(session, "token_expired");
+    EXPECT_TRUE(hub->outbox(session).empty());
+    EXPECT_EQ(hub->take_debtors(), std::vector<SessionId>{session});
+    hub->close(session);
+  }
+}
+
+TEST_F(ReplaceTest, half_a_word_and_half_a_position_are_finished) {
+  for (const bool word : {false, true}) {
+    const SessionId session = hub->open({.v1 = true});
+    live(session, "a", {}, 1, "wide");
+    if (word) {
+      hub->send(session, "word");
+    } else {
+      feed::Passed passed;
+      passed.partition = Partition(0);
+      passed.lsn = Lsn(9);
+      hub->on_event(passed);
+      clock.now += std::chrono::minutes(1);
+      hub->tick();
+    }
+    ASSERT_GT(hub->outbox(session).bytes(), 3u);
+    take(session, 3);
+    deliver(run(1, 10, {"secret"}));
+    hub->revoke(session, "a", protocol::ErrorCode::forbidden, "not any more");
+    const auto got = read(session);
+    ASSERT_EQ(got.size(), 2u);
+    EXPECT_NE(got[0].find(word ? "word" : "progress"), std::string::npos) << got[0];
+    EXPECT_NE(got[1].find("forbidden"), std::string::npos) << got[1];
+    hub->close(session);
+  }
+}
+
 TEST_F(ReplaceTest, half_a_frame_of_another_s_goes_on) {
   const SessionId session = hub->open({.v1 = true});
   live(session, "a", {}, 1, "wide");

@@ -106,7 +106,7 @@ bool Conversation::token_is_over(Wall now) {
   const Wall end = token_end();
   if (now >= end) {
     if (!std::exchange(expired_, true)) {
-      hub_.unsubscribe_all(session_);
+      static_cast<void>(hub_.unsubscribe_all(session_));  // the hub has it cut
       hub_.send_error(session_, ErrorCode::token_expired,
                       protocol::error_text(ErrorCode::token_expired).sentence);
     }

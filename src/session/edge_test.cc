@@ -300,6 +300,33 @@ TEST_P(WebSocketTest, ASlowPeerThatReadsOnIsNotIdle) {
   EXPECT_EQ(metric("tidegate_connections"), 1) << "closed after " << taken << " bytes";
 }
 
+// Half a minute from the Close on, whatever it takes meanwhile.
+TEST_P(WebSocketTest, ASlowPeerThatIsToldToGoIsGoneInTheEnd) {
+  if (GetParam()) GTEST_SKIP() << "a trickle of TLS takes all that has come";
+  constexpr std::size_t kAll = 64 << 20;
+  options.ping_interval = 1s;
+  options.handshake_timeout = 400ms;  // so often is looked
+  start();
+  RawPeer slow(place(), 4'096);
+  subscribe(slow);
+  feed.deliver({std::string(kAll, 's')});
+  wait_metric("tidegate_sends_blocked_total", 1);
+  ASSERT_TRUE(edge->disconnect({}).ok());
+  RawPeer other(place());
+  other.upgrade();
+  std::size_t taken = 0;
+  for (int i = 0; i < 12; ++i) {
+    clock.forward_steady(4s);
+    auto ping = other.next();  // all connections have been looked at since the last one
+    ASSERT_TRUE(ping);
+    other.send(RawPeer::frame(10, ping->payload));
+    const std::size_t before = taken;
+    for (std::size_t got = 1; got > 0 && taken < before + (3 << 20); taken += got) got = slow.trickle(65'536);
+  }
+  for (std::size_t got = 1; got > 0; taken += got) got = slow.trickle(65'536);
+  EXPECT_LT(taken, kAll);
+}
+
 TEST_P(WebSocketTest, APeerThatVanishesIsForgotten) {
   start();
   {

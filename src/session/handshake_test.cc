@@ -196,6 +196,29 @@ TEST_F(HandshakeTest, AfterAnExpiryDataStopsAndATokenWithinTheGraceGoesOn) {
   listener->expect("ack");
 }
 
+TEST_F(HandshakeTest, TrustAfterAnExpiryTheRestOfAHalfSentFrameDoesNotCome) {
+  managed(auth::Options::Mode::jwt);
+  policy.open = true;
+  auth.grace = 3'600s;
+  options.ping_interval = 100ms;
+  start();
+  set_catalogue();
+  RawPeer peer(edge->port(), 4'096);
+  peer.upgrade("Sec-WebSocket-Protocol: tidegate.v1\r\nAuthorization: Bearer " + token("acme", 7'200) +
+               "\r\n");
+  peer.send(RawPeer::frame(
+      1, R"({"op":"subscribe","table":"orders","hashId":"q","query":{"columns":["id"]},"frames":"binary"})"));
+  feed.wait_live(1);
+  feed.deliver({std::string(16 << 20, 's')});  // more than sockets hold
+  wait_metric("tidegate_sends_blocked_total", 1);
+  clock.forward(7'200s + auth.leeway);
+  feed.wait_unsubscribed(1);
+  wait_metric("tidegate_connections", 0);
+  std::size_t whole = 0;
+  while (const auto frame = peer.next()) whole += frame->payload.size() > (1 << 20) ? 1 : 0;
+  EXPECT_EQ(whole, 0u) << "the rest came after all";
+}
+
 TEST_F(HandshakeTest, AnExpiredTokenIsToldAndEndsTheConnectionWith4001AfterTheGrace) {
   managed(auth::Options::Mode::jwt);
   options.ping_interval = 100ms;

@@ -31,15 +31,19 @@ namespace tidegate::session::testing {
 using namespace std::chrono_literals;
 constexpr auto kPatience = 90s;
 
-/// The machine's clocks, but for a wall clock that a test may put forward.
+/// The machine's clocks, which a test may put forward.
 class ForwardClock final : public Clock {
  public:
-  [[nodiscard]] Steady steady() const override { return std::chrono::steady_clock::now(); }
+  [[nodiscard]] Steady steady() const override {
+    return std::chrono::steady_clock::now() + steady_forward_.load();
+  }
   [[nodiscard]] Wall wall() const override { return std::chrono::system_clock::now() + forward_.load(); }
   void forward(std::chrono::seconds by) { forward_ = forward_.load() + by; }
+  void forward_steady(std::chrono::seconds by) { steady_forward_ = steady_forward_.load() + by; }
 
  private:
   std::atomic<std::chrono::seconds> forward_{std::chrono::seconds(0)};
+  std::atomic<std::chrono::seconds> steady_forward_{std::chrono::seconds(0)};
 };
 
 /// Answers every subscribe at once with an empty snapshot, and has records when the test says so.

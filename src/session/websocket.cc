@@ -21,8 +21,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// A peer that was told to go, and takes nothing more, has this long.
+/// A peer that was told to go, and takes nothing more, has this long; however slowly it takes what is queued
+/// before, it has so long at most.
 constexpr auto kGoodbye = 5s;
+constexpr auto kGoodbyeMost = 30s;
 constexpr std::uint16_t kAbnormal = 1006;
 constexpr std::uint16_t kNotReadable = 1007;
 /// Reads of one connection before others have their turn.
@@ -63,6 +65,7 @@ class WebSocketConnection final : public Connection {
   void read_on(Got got);
   void on_flushed(FrameQueue::Flushed flushed);
   void sweep_goodbye(Steady now);
+  void reset(std::uint16_t code);
 
   Shard& shard_;
   const std::uint64_t number_;
@@ -76,6 +79,7 @@ class WebSocketConnection final : public Connection {
   Steady heard_;
   Steady next_ping_;
   Steady deadline_;
+  Steady last_deadline_;
   std::uint64_t written_ = 0;  // when the hub was told last
   std::uint64_t written_at_goodbye_ = 0;
   std::uint16_t cut_code_ = kAbnormal;
@@ -289,19 +293,22 @@ void WebSocketConnection::cut(std::uint16_t code) {
   shard_.finish_soon(number_);
 }
 
-/// What of changes is queued is dropped. Where something else is, or half of a frame, nothing may follow, not
-/// even a Close: the socket is reset, so that the kernel drops what it still holds.
-void WebSocketConnection::revoke() {
-  if (cut_) return;
-  shard_.hub().unsubscribe_all(session_);
-  const auto code = number_of(protocol::CloseCode::token);
-  if (!queue_.has_unwritten()) {
-    queue_.push_close(code, "the token was revoked");
-    return flush();
-  }
+/// What the kernel still holds is dropped too.
+void WebSocketConnection::reset(std::uint16_t code) {
   ErrorStatus ignored;
   queue_.stream().next_layer().set_option(net::socket_base::linger(true, 0), ignored);
   cut(code);
+}
+
+/// What of its queries is queued is dropped. Where something else is, or half of a frame, nothing may follow,
+/// not even a Close.
+void WebSocketConnection::revoke() {
+  if (cut_) return;
+  const bool whole = shard_.hub().unsubscribe_all(session_);
+  const auto code = number_of(protocol::CloseCode::token);
+  if (!whole || queue_.has_unwritten()) return reset(code);
+  queue_.push_close(code, "the token was revoked");
+  flush();
 }
 
 void WebSocketConnection::sweep(Steady now) {
@@ -319,13 +326,16 @@ void WebSocketConnection::sweep(Steady now) {
 }
 
 void WebSocketConnection::sweep_goodbye(Steady now) {
-  // As long as the peer takes what is queued before the Close, it has time.
+  // As long as the peer takes what is queued before the Close, it has time, but not for ever.
+  if (!goodbye_) last_deadline_ = now + kGoodbyeMost;
   if (!goodbye_ || queue_.written() != written_at_goodbye_) {
     goodbye_ = true;
     written_at_goodbye_ = queue_.written();
-    deadline_ = now + kGoodbye;
+    deadline_ = std::min(now + kGoodbye, last_deadline_);
   }
-  if (now >= deadline_) cut(kAbnormal);
+  if (now < deadline_) return;
+  if (queue_.has_unwritten()) return reset(kAbnormal);  // no Close would come behind what the kernel holds
+  cut(kAbnormal);
 }
 
 }  // namespace
