@@ -300,9 +300,12 @@ TEST_P(WebSocketTest, ASlowPeerThatReadsOnIsNotIdle) {
   EXPECT_EQ(metric("tidegate_connections"), 1) << "closed after " << taken << " bytes";
 }
 
+/// A trickle of TLS would take all that has come.
+class SlowPeerTest : public WebSocketTest {};
+INSTANTIATE_TEST_SUITE_P(Edge, SlowPeerTest, ::testing::Values(false));
+
 // Half a minute from the Close on, whatever it takes meanwhile.
-TEST_P(WebSocketTest, ASlowPeerThatIsToldToGoIsGoneInTheEnd) {
-  if (GetParam()) GTEST_SKIP() << "a trickle of TLS takes all that has come";
+TEST_P(SlowPeerTest, WhoIsToldToGoIsGoneInTheEnd) {
   constexpr std::size_t kAll = 64 << 20;
   options.ping_interval = 1s;
   options.handshake_timeout = 400ms;  // so often is looked
