@@ -452,9 +452,9 @@ constexpr LimitSetting kLimitSettings[] = {
      "`rate_limited`.",
      &session::Options::Limits::Of::replayed_bytes},
     {"", "limit-principal-held-bytes", "limit-tenant-held-bytes",
-     "Held in memory at the same time: copies in outboxes, snapshots that are not read to their end, "
-     "unfinished "
-     "messages. Above it outboxes go back to places, snapshots come a part at a time, and subscribes are "
+     "Held in memory at the same time: copies in outboxes, snapshots that are not read to their end, queries "
+     "as they were asked for, unfinished messages. Above it outboxes go back to places, snapshots come a "
+     "part at a time, and subscribes are "
      "`rate_limited`.",
      &session::Options::Limits::Of::held_bytes},
 };
