@@ -161,8 +161,9 @@ std::vector<Kind> make_kinds() {
         "{\"b\": \"a\", \"aa\": 1, \"a\": true}"},
        joined({kJsonb})},
   };
-  for (const std::string element : {"small", "count", "big", "total", "ratio", "title", "label", "done",
-                                    "ref", "day", "made", "span", "raw", "mood"}) {
+  for (const std::string element :
+       {"small", "count", "big", "total", "price", "ratio", "real", "title", "note", "local", "label",
+        "fixed", "done",  "ref", "day",   "tod",   "at",    "made", "span",  "raw",  "mood",  "doc"}) {
     const auto of =
         std::find_if(all.begin(), all.end(), [&](const Kind& kind) { return kind.name == element; });
     std::string declared = of->declared;
