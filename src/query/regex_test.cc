@@ -21,6 +21,17 @@ bool matches(std::string_view pattern, std::string_view text, bool fold = false)
   return regex && (*regex)->matches(text);
 }
 
+TEST(RegexTest, rule_24_an_empty_group_beside_others_leaves_no_trace) {
+  for (const char* pattern : {"()(a|b)", "(a|b)(?:)", "((a|b)())", "(?:)(?:()(a|b))()", "a|b"}) {
+    const auto canonical = canonical_regex(pattern, false, false);
+    ASSERT_TRUE(canonical.ok()) << pattern;
+    EXPECT_EQ(*canonical, "a|b") << pattern;
+  }
+  const auto empty = canonical_regex("()()", false, false);
+  ASSERT_TRUE(empty.ok());
+  EXPECT_EQ(*canonical_regex(*empty, false, false), *empty);
+}
+
 TEST(RegexTest, one_meaning_has_one_spelling) {
   EXPECT_EQ(spelled("(a)(?:b)"), "ab");
   EXPECT_EQ(spelled("(a|b)*?"), "(?:a|b)*");

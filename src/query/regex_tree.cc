@@ -102,6 +102,7 @@ class RegexParser {
       auto piece = parse_count(std::move(*atom), from);
       if (!piece) return piece;
       anchored_ = anchored_ || anchors;
+      if (piece->kind == Kind::sequence && piece->children.empty()) continue;  // `()` says nothing
       sequence.children.push_back(std::move(*piece));
     }
     if (sequence.children.size() == 1) return std::move(sequence.children.front());
