@@ -218,27 +218,29 @@ void Hub::State::push_text(Subscription& subscription, const feed::FrameBatch& b
   const auto plain = frame.slices[slice_index(protocol::plain(subscription.encoding))];
   const auto wanted = frame.slices[slice_index(subscription.encoding)];
   std::string_view shared = bytes_of(batch, plain);
-  std::string own = subscription.diff_head;
+  const std::string_view head = subscription.diff_head;
+  std::string stored;  // like `start` short enough to need no allocation
+  std::string spliced;
   bool deflated = false;
   // While the filter is on the cursor must carry it, so the tail's shared one won't do.
   const Fence* filter = subscription.place.filter();
   if (filter != nullptr && protocol::plain(subscription.encoding) == protocol::Encoding::json) {
-    own += protocol::splice_fence(shared, *filter);
+    spliced = protocol::splice_fence(shared, *filter);
     // The last byte is shared all the same: it says which frame this is.
-    own.pop_back();
+    spliced.pop_back();
     shared.remove_prefix(shared.size() - 1);
   } else if (wanted.offset != plain.offset) {
     // Uncompressed and compressed blocks may follow each other in one message.
     deflated = true;
     shared = bytes_of(batch, wanted);
-    own.clear();
-    protocol::append_stored(own, subscription.diff_head);
+    stored = protocol::stored_block_header(head.size());
   }
   std::string start;
-  protocol::append_frame_header(start, protocol::Opcode::text, own.size() + shared.size(), deflated);
+  protocol::append_frame_header(start, protocol::Opcode::text,
+                                stored.size() + head.size() + spliced.size() + shared.size(), deflated);
   hub::Outbox& outbox = subscription.session.outbox;
   Piece mark{Piece::Kind::frame, subscription.id};
-  outbox.push(start + own, mark);
+  outbox.push_copy({start, stored, head, spliced}, mark);
   mark.begins = false;
   outbox.push_shared(held, shared, mark);
 }

@@ -390,7 +390,7 @@ bool Hub::State::write_part(const Subscription& subscription, const feed::Spool&
   if (const auto tail = spool.in_memory(part)) {
     std::string start;
     protocol::append_frame_header(start, protocol::Opcode::text, head.size() + tail->size());
-    session.outbox.push(start + head, mark);
+    session.outbox.push_copy({start, head}, mark);
     mark.begins = false;
     session.outbox.push_shared(held, *tail, mark);
     return true;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <memory>
 #include <utility>
 
 namespace tidegate::hub {
@@ -42,6 +43,29 @@ Located locate(const feed::FrameBatch& batch, const char* data) {
   return {&frame, data, data};
 }
 
+/// Memory of written pieces for the next ones. A shard's thread has its own, so neither an allocation nor
+/// another thread's is waited for. At most 256 KiB.
+class Spares {
+ public:
+  std::unique_ptr<std::string> take() {
+    if (spares_.empty()) return std::make_unique<std::string>();
+    std::unique_ptr<std::string> spare = std::move(spares_.back());
+    spares_.pop_back();
+    return spare;
+  }
+  void give(std::unique_ptr<std::string> used) {
+    if (used->capacity() > kBytesMax || spares_.size() == kMost) return;
+    used->clear();
+    spares_.push_back(std::move(used));
+  }
+
+ private:
+  static constexpr std::size_t kBytesMax = 256;
+  static constexpr std::size_t kMost = 1024;
+  std::vector<std::unique_ptr<std::string>> spares_;
+};
+thread_local Spares spares;
+
 }  // namespace
 
 Outbox::~Outbox() {
@@ -53,13 +77,23 @@ void Outbox::release(const Entry& entry) {
   if (Held* held = entry.held()) held->release();
   if (std::string* own = entry.own()) {
     own_ -= own->size();
-    delete own;
+    spares.give(std::unique_ptr<std::string>(own));
   }
 }
 
 void Outbox::push(std::string bytes, Piece mark) {
   if (bytes.empty() || silent_) return;
-  auto* own = new std::string(std::move(bytes));
+  push_own(new std::string(std::move(bytes)), mark);
+}
+
+void Outbox::push_copy(std::initializer_list<std::string_view> bytes, Piece mark) {
+  if (silent_) return;
+  std::unique_ptr<std::string> own = spares.take();
+  for (std::string_view each : bytes) *own += each;
+  push_own(own.release(), mark);
+}
+
+void Outbox::push_own(std::string* own, Piece mark) {
   pushed_ += own->size();
   own_ += own->size();
   if (mark.kind == Kind::control) control_ += own->size();

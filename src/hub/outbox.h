@@ -5,6 +5,7 @@
 #include <boost/container/small_vector.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -81,6 +82,9 @@ class Outbox {
 
   /// Bytes of its own: control messages, control frames, heads.
   void push(std::string bytes, Piece mark = {});
+  /// The same of a copy of these, one behind the other, without an allocation where what others of this
+  /// thread wrote left memory for it: the head of a frame that is the subscriber's own.
+  void push_copy(std::initializer_list<std::string_view> bytes, Piece mark);
   /// Bytes that `held` keeps alive; a reference is counted until they are written or dropped. What follows in
   /// memory what was pushed last, of the same Held and owner, becomes one entry with it. Of kind `frame`:
   /// whole frames of a batch, or what a `begins` piece of their own precedes.
@@ -138,6 +142,7 @@ class Outbox {
   };
   struct Dropping;
   void release(const Entry& entry);
+  void push_own(std::string* own, Piece mark);
   void pass_gaps();
   void tidy();
   [[nodiscard]] bool begun(const Entry& front) const;
@@ -146,8 +151,8 @@ class Outbox {
   void keep_rest(const Entry& entry, Dropping& dropping);
   void drop(const Entry& entry, Dropping& dropping);
 
-  /// What comes alone, and is written at once, needs no memory of its own.
-  static constexpr std::size_t kOwnEntries = 1;
+  /// What comes alone, and is written at once, needs no memory of its own: a frame, or its head and the rest.
+  static constexpr std::size_t kOwnEntries = 2;
   using Entries = boost::container::small_vector<Entry, kOwnEntries>;
   Entries entries_;  // those before first_ are written
   std::size_t first_ = 0;

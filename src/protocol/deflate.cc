@@ -65,16 +65,15 @@ bool Deflater::append(std::string& out, std::initializer_list<std::string_view> 
   return shorter;
 }
 
-void append_stored(std::string& out, std::string_view bytes) {
-  assert(bytes.size() <= 0xffff);
-  const auto size = static_cast<std::uint16_t>(bytes.size());
+std::string stored_block_header(std::size_t size) {
+  assert(size <= 0xffff);
   // RFC 1951 section 3.2.4: no compression, not the last block; length and its complement, little endian.
-  out += '\0';
-  for (const auto number : {size, static_cast<std::uint16_t>(~size)}) {
-    out += static_cast<char>(number & 0xff);
-    out += static_cast<char>(number >> 8);
+  std::string header(1, '\0');
+  for (const std::size_t number : {size, ~size}) {
+    header += static_cast<char>(number & 0xff);
+    header += static_cast<char>(number >> 8 & 0xff);
   }
-  out += bytes;
+  return header;
 }
 
 Inflated inflate_message(std::string_view payload, std::size_t bytes_max, std::string& out) {

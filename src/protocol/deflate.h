@@ -32,8 +32,9 @@ class Deflater {
   std::unique_ptr<State> state_;
 };
 
-/// Bytes as they are, to stand before what `Deflater` made, in one message; at most 65,535.
-void append_stored(std::string& out, std::string_view bytes);
+/// What goes before so many bytes as they are, at most 65,535, which stand before what `Deflater` made, in
+/// one message. `kStoredOverhead` bytes.
+std::string stored_block_header(std::size_t size);
 inline constexpr std::size_t kStoredOverhead = 5;
 
 enum class Inflated : std::uint8_t { whole, too_large, broken };

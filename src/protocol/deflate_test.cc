@@ -62,7 +62,7 @@ TEST(Deflate, AnUncompressedHeadMayStandBeforeACompressedTail) {
   for (const std::string& head :
        {std::string(), std::string("{\"op\":\"diff\",\"hashId\":\"a\""), std::string(65'535, 'h')}) {
     std::string payload;
-    append_stored(payload, head);
+    payload += stored_block_header(head.size()) + head;
     EXPECT_EQ(payload.size(), head.size() + kStoredOverhead);
     ASSERT_TRUE(deflater.append(payload, {tail}));
     EXPECT_TRUE(inflated(payload) == head + tail);

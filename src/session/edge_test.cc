@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "session/testing.h"
+#include "transport/send_batch.h"
 
 namespace tidegate::session::testing {
 namespace {
@@ -24,6 +25,19 @@ class WebSocketTest : public EdgeTest, public ::testing::WithParamInterface<bool
     EXPECT_EQ(peer.next()->payload, R"({"op":"ack","hashId":"a"})");
     EXPECT_NE(peer.next()->payload.find("snapshot"), std::string::npos);
     feed.wait_live(++subscribers);
+  }
+  /// One record goes to so many peers, and so many of the sends were done together.
+  void expect_batched(std::size_t count, std::size_t batched) {
+    std::deque<RawPeer> peers;
+    for (std::size_t i = 0; i < count; ++i) subscribe(peers.emplace_back(place()));
+    const double together = metric("tidegate_sends_batched_total");
+    const double batches = metric("tidegate_send_batches_total");
+    feed.deliver({"for all"});
+    for (RawPeer& peer : peers) EXPECT_EQ(peer.next()->payload, "for all");
+    peers.clear();
+    edge->stop();  // all is counted
+    EXPECT_EQ(metric("tidegate_sends_batched_total") - together, batched);
+    EXPECT_EQ(metric("tidegate_send_batches_total") - batches, batched == 0 ? 0 : 1);
   }
   /// Many records, so that socket buffers are full and the rest waits.
   std::size_t deliver_backlog(std::size_t bytes = 26 << 20) {
@@ -479,6 +493,19 @@ TEST_P(WebSocketTest, WhatArrivesTogetherLeavesTogether) {
   feed.deliver(std::vector<std::string>(100, "record"));
   for (int i = 0; i < 100; ++i) ASSERT_EQ(peer.next()->payload, "record");
   EXPECT_LE(metric("tidegate_sends_total") - before, 3);
+}
+
+TEST_P(WebSocketTest, WhatGoesToManyIsOneSystemCall) {
+  start();
+  // Where the kernel has no io_uring for us, and with TLS, each is a call of its own.
+  const bool together = !GetParam() && transport::SendBatch::open() != nullptr;
+  expect_batched(20, together ? 20 : 0);
+}
+
+TEST_P(WebSocketTest, WithoutIoUringEachSendIsACall) {
+  options.no_io_uring = true;
+  start();
+  expect_batched(20, 0);
 }
 
 TEST_P(WebSocketTest, ShardsShareOnePortAndCountTheirBacklogs) {
