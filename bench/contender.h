@@ -17,14 +17,13 @@ namespace tidegate::bench {
 /// What a server is to carry.
 struct Load {
   int sessions = 0;
-  bool many = false;  ///< each session has a query of its own, each record goes to one; else all have one
+  int queries = 1;    ///< each has as many of the sessions, and every so manieth record
   int a_second = 0;   ///< records; 0: as fast as it takes
   int payload = 128;  ///< bytes
   bool tls = false;
   bool deflate = false;  ///< compressed; the payload is like rows in JSON
-  [[nodiscard]] int queries() const { return many ? sessions : 1; }
   /// Sessions that a record goes to.
-  [[nodiscard]] int fan_out() const { return many ? 1 : sessions; }
+  [[nodiscard]] int fan_out() const { return sessions / queries; }
 };
 
 class Contender {

@@ -23,10 +23,12 @@ const std::vector<Scenario> kScenarios{
     {"flood", {.sessions = 1'000}},
     {"wide", {.sessions = 10'000, .a_second = 10}},
     {"wide-flood", {.sessions = 10'000}, false, false},
-    {"many-1k", {.sessions = 1'000, .many = true, .a_second = 5'000}, false, false},
-    {"many", {.sessions = 5'000, .many = true, .a_second = 5'000}},
-    {"many-10k", {.sessions = 10'000, .many = true, .a_second = 5'000}, false, false},
-    {"many-19k", {.sessions = 19'000, .many = true, .a_second = 5'000}, false, false},
+    {"many-1k", {.sessions = 1'000, .queries = 1'000, .a_second = 5'000}, false, false},
+    {"many", {.sessions = 5'000, .queries = 5'000, .a_second = 5'000}},
+    {"many-10k", {.sessions = 10'000, .queries = 10'000, .a_second = 5'000}, false, false},
+    {"many-19k", {.sessions = 19'000, .queries = 19'000, .a_second = 5'000}, false, false},
+    // What docs/OPERATING.md's formula is checked against.
+    {"sized", {.sessions = 6'000, .queries = 300, .a_second = 2'000, .payload = 256}, false, false},
     {"steady-1k", {.sessions = 1'000, .a_second = 100, .payload = 1'024}, false, false},
     {"steady-tls", {.sessions = 1'000, .a_second = 100, .tls = true}, false, false},
     {"steady-deflate", {.sessions = 1'000, .a_second = 100, .payload = 1'024, .deflate = true}, false, false},
@@ -85,7 +87,8 @@ void run(rig::KafkaBroker& broker, const Scenario& scenario, const Settings& set
   print_row(
       scenario.name, "Tidegate", median(of_ours),
       scenario.load.a_second > 0
-          ? fmt::format("{:.2f} × the floor's CPU", paired(of_ours, of_floor, &Round::cpu))
+          ? fmt::format("{:.2f} × the floor's CPU, {:.0f} MiB of RSS", paired(of_ours, of_floor, &Round::cpu),
+                        median(of_ours).memory)
           : fmt::format("{:.2f} × the floor's frames/s, {:.2f} × its CPU",
                         paired(of_ours, of_floor, &Round::a_second), paired(of_ours, of_floor, &Round::cpu)));
   print_row(scenario.name, "floor", median(of_floor));
@@ -100,7 +103,7 @@ void run(rig::KafkaBroker& broker, const Scenario& scenario, const Settings& set
 
 /// A fresh broker is slow at first: its code is not compiled yet.
 void warm(rig::KafkaBroker& broker) {
-  const Load load{.sessions = 100, .many = true, .a_second = 5'000};
+  const Load load{.sessions = 100, .queries = 100, .a_second = 5'000};
   (void)measure(*make_ours(broker, load), load, 5);
 }
 
@@ -132,7 +135,7 @@ int main(int argc, char** argv) {
                  .payload = std::stoi(words[2]),
                  .a_second = std::stoi(words[3]),
                  .batch = std::stoi(words[4]),
-                 .turns = words[5] == "1"});
+                 .queries = std::stoi(words[5])});
   }
   raise_open_files();
   std::vector<Scenario> wanted;

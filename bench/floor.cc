@@ -125,13 +125,14 @@ void serve_floor(const FloorSettings& settings) {
   auto due = Clock::now();
   const std::chrono::nanoseconds interval(1'000'000'000LL * settings.batch / settings.a_second);
   const auto at_once = static_cast<std::uint64_t>(records_at_once(settings.a_second));
-  std::size_t turn = 0;
-  for (std::uint64_t written = 1;; ++written, turn = (turn + 1) % peers.size()) {
+  const std::size_t group = peers.size() / static_cast<std::size_t>(settings.queries);
+  std::size_t first = 0;
+  for (std::uint64_t written = 1;;
+       ++written, first = (first + group) % (group * static_cast<std::size_t>(settings.queries))) {
     std::string bytes;
     for (int i = 0; i < settings.batch; ++i)
       bytes += binary_frame(stamped(static_cast<std::size_t>(settings.payload)));
-    const std::size_t first = settings.turns ? turn : 0;
-    write_to(peers, first, settings.turns ? first + 1 : peers.size(), bytes, poll);
+    write_to(peers, first, first + group, bytes, poll);
     due += interval;
     if (written % at_once == 0) std::this_thread::sleep_until(due);
   }

@@ -45,7 +45,7 @@ class Ours final : public Contender {
   }
   [[nodiscard]] SwarmSettings clients() const override {
     SwarmSettings settings{.port = gateway_->port(), .sessions = load_.sessions, .subprotocol = "json"};
-    settings.greeting = [queries = load_.queries()](int i) {
+    settings.greeting = [queries = load_.queries](int i) {
       return fmt::format(R"({{"op":"subscribe","hashId":"k{}","table":"t","queryFbB64":"AA=="}})",
                          i % queries);
     };
@@ -94,7 +94,7 @@ class Floor final : public Contender {
   Floor(const Load& load, int batch)
       : load_(load),
         process_({"/proc/self/exe", "--floor", std::to_string(load.sessions), std::to_string(load.payload),
-                  std::to_string(load.a_second), std::to_string(batch), load.many ? "1" : "0"},
+                  std::to_string(load.a_second), std::to_string(batch), std::to_string(load.queries)},
                  directory_.path() + "/log") {
     const std::string before = "listening on 127.0.0.1:";
     if (!process_.wait_for_output("\n")) end("the floor did not start");

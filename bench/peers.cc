@@ -24,7 +24,7 @@ class Centrifugo final : public Contender {
   [[nodiscard]] SwarmSettings clients() const override {
     SwarmSettings settings{.port = process_.port(), .sessions = load_.sessions};
     settings.target = [](int) { return "/connection/websocket"; };
-    settings.greeting = [queries = load_.queries()](int i) {
+    settings.greeting = [queries = load_.queries](int i) {
       return fmt::format("{{\"id\":1,\"connect\":{{}}}}\n{{\"id\":2,\"subscribe\":{{\"channel\":\"k{}\"}}}}",
                          i % queries);
     };
@@ -66,7 +66,7 @@ class Nats final : public Contender {
   }
   [[nodiscard]] SwarmSettings clients() const override {
     SwarmSettings settings{.port = process_.port(), .sessions = load_.sessions};
-    settings.greeting = [queries = load_.queries()](int i) {
+    settings.greeting = [queries = load_.queries](int i) {
       return fmt::format("CONNECT {{\"verbose\":false,\"pedantic\":false}}\r\nSUB k{} 1\r\nPING\r\n",
                          i % queries);
     };
@@ -113,7 +113,7 @@ class Nchan final : public Contender {
   }
   [[nodiscard]] SwarmSettings clients() const override {
     SwarmSettings settings{.port = process_.port(), .sessions = load_.sessions};
-    settings.target = [queries = load_.queries()](int i) { return fmt::format("/sub/k{}", i % queries); };
+    settings.target = [queries = load_.queries](int i) { return fmt::format("/sub/k{}", i % queries); };
     settings.records = SwarmSettings::Records::marks;
     return settings;
   }

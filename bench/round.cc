@@ -30,7 +30,7 @@ class Feeder {
   }
 
  private:
-  void feed() { contender_.feed(static_cast<int>(fed_++ % load_.queries())); }
+  void feed() { contender_.feed(static_cast<int>(fed_++ % load_.queries)); }
   void pace() {
     const int at_once = records_at_once(load_.a_second);
     for (auto due = Clock::now(); !stopping_; std::this_thread::sleep_until(due)) {
@@ -91,7 +91,8 @@ Round measure(Contender& contender, const Load& load, int seconds) {
           .p50 = ages.milliseconds(0.5),
           .p99 = ages.milliseconds(0.99),
           .a_second = frames / took,
-          .a_send = sent > 0 ? frames / sent : 0};
+          .a_send = sent > 0 ? frames / sent : 0,
+          .memory = memory_of(contender.pid(), "VmRSS") / 1'024};
 }
 
 double idle_kilobytes(Contender& contender, const Load& load) {
@@ -108,8 +109,8 @@ double median(std::vector<double> values) {
 
 Round median(const std::vector<Round>& rounds) {
   Round middle;
-  for (double Round::* field :
-       {&Round::cpu, &Round::user, &Round::p50, &Round::p99, &Round::a_second, &Round::a_send}) {
+  for (double Round::* field : {&Round::cpu, &Round::user, &Round::p50, &Round::p99, &Round::a_second,
+                                &Round::a_send, &Round::memory}) {
     std::vector<double> values;
     for (const Round& round : rounds) values.push_back(round.*field);
     middle.*field = median(std::move(values));

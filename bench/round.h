@@ -13,6 +13,7 @@ struct Round {
   double p50 = 0, p99 = 0;   // ms
   double a_second = 0;       // frames
   double a_send = 0;         // frames a system call; 0: not known
+  double memory = 0;         // MiB of RSS at its end
 };
 
 /// Opens the sessions, feeds as the load says, lets it settle for a second and measures for `seconds`.
