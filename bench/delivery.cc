@@ -55,8 +55,7 @@ void run_idle(rig::KafkaBroker& broker, const Scenario& scenario, const Settings
       continue;
     }
     std::vector<double> values;
-    const bool is_ours = &peer == all.data();
-    for (int i = 0; i < (is_ours ? settings.rounds : 1); ++i) {  // memory varies little
+    for (int i = 0; i < settings.rounds; ++i) {
       const auto contender = peer.make(scenario.load);
       values.push_back(idle_kilobytes(*contender, scenario.load));
     }

@@ -477,10 +477,11 @@ Section limits() {
   add_limits(out.settings, &LimitSetting::connection, [](auto& all) -> auto& { return all.connection; });
   add_limits(out.settings, &LimitSetting::principal, [](auto& all) -> auto& { return all.principal; });
   add_limits(out.settings, &LimitSetting::tenant, [](auto& all) -> auto& { return all.tenant; });
-  out.settings.push_back(
-      number("limit-address-handshakes", kGateway,
-             "Of one IPv4 address, or one /64 of IPv6: handshakes a second; more are answered 429.",
-             {0, 1'000'000'000}, [](auto& s) -> auto& { return s.session.limits.address_handshakes; }));
+  out.settings.push_back(number(
+      "limit-address-handshakes", kGateway,
+      "Of one IPv4 address, or one /64 of IPv6: connections a second; more get no WebSocket but 429, or "
+      "with TLS are closed.",
+      {0, 1'000'000'000}, [](auto& s) -> auto& { return s.session.limits.address_handshakes; }));
   out.settings.push_back(number(
       "limit-address-openings", kGateway,
       "Of the same: connections at the same time that are no WebSocket (yet); more are closed at once.",

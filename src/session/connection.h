@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "base/clock.h"
 #include "session/conversation.h"
@@ -48,7 +49,8 @@ class Connection {
 /// The other end of a fresh socket.
 struct Peer {
   net::ip::address address;
-  AddressOpening opening;  ///< until it is a WebSocket
+  AddressOpening opening;       ///< until it is a WebSocket
+  std::optional<Limited> over;  ///< its address connects too often: it gets no WebSocket
 };
 
 /// Reads requests from a fresh stream, after its handshake where it has TLS. Starts at once.

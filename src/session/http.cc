@@ -195,6 +195,10 @@ Awaitable<bool> HttpConnection::serve_one(beast::flat_buffer& buffer) {
     co_return co_await write(response);
   }
   auto& context = shard_.context();
+  if (peer_.over) {
+    auto refused = too_many(*peer_.over);
+    co_return co_await write(refused);
+  }
   const auto accept = accept_of(view(request[http::field::sec_websocket_key]));
   if (auto wrong = misasked(request, accept.has_value())) {
     context.probe.rejected(Rejection::handshake);
@@ -204,10 +208,6 @@ Awaitable<bool> HttpConnection::serve_one(beast::flat_buffer& buffer) {
   const Opening opening = read_opening(
       joined(request, http::field::sec_websocket_protocol), view(request[http::field::authorization]),
       query_parameter(view(request.target()), context.options.token_parameter));
-  if (const auto over = context.limits.handshake(peer_.address, shard_.now())) {
-    auto refused = too_many(*over);
-    co_return co_await write(refused);
-  }
   Caller caller;
   caller.tenant = view(request["x-tenant"]);
   caller.v1 = opening.v1;

@@ -78,7 +78,7 @@ class Limits {
 
   /// One more connection of this address, IPv6: of its /64, before anything of it was read.
   [[nodiscard]] std::optional<AddressOpening> open(const boost::asio::ip::address& from, Steady now);
-  /// One more handshake of the same.
+  /// One more handshake of the same, be it one of TLS, an upgrade, both, or one that comes to nothing.
   [[nodiscard]] std::optional<Limited> handshake(const boost::asio::ip::address& from, Steady now);
   /// One more connection. `principal` null: it is limited by itself alone.
   [[nodiscard]] std::shared_ptr<Admission> admit(const auth::Principal* principal, Steady now, Limited& why);

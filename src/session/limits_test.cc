@@ -611,5 +611,38 @@ TEST_F(LimitsTest, TrustAnAddressMayOpenSoManyASecond) {
   EXPECT_EQ(limited("address_handshakes"), 1);
 }
 
+/// Those that come to nothing, too, with whatever they ask for.
+TEST_F(LimitsTest, TrustWhatComesToNothingCountsForItsAddress) {
+  options.limits.address_handshakes = 1;
+  start();
+  std::string head;
+  for (int i = 0; i < 200 && !head.starts_with("HTTP/1.1 429 "); ++i) {
+    RawPeer peer(place());
+    peer.send("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n");  // no key
+    head = peer.head();
+  }
+  EXPECT_TRUE(head.starts_with("HTTP/1.1 429 ")) << head;
+  EXPECT_NE(head.find("Retry-After: "), std::string::npos) << head;
+  RawPeer checking(place());
+  checking.send("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_TRUE(checking.head().starts_with("HTTP/1.1 200 ")) << "who balances the load may share the address";
+}
+
+TEST_F(LimitsTest, TrustAboveAnAddressSRateNoHandshakeOfTlsIsMade) {
+  options.limits.address_handshakes = 1;
+  speak_tls();
+  start();
+  constexpr int kPeers = 40;
+  for (int i = 0; i < kPeers; ++i) {
+    RawPeer peer(Place(edge->port()));  // speaks none
+    peer.send("this is no hello of TLS at all\r\n");
+    EXPECT_TRUE(peer.ended());
+  }
+  edge->stop();  // all is counted
+  EXPECT_GT(limited("address_handshakes"), 0);
+  EXPECT_EQ(metric(R"(tidegate_tls_refused_total{reason="protocol"})"),
+            kPeers - limited("address_handshakes"));
+}
+
 }  // namespace
 }  // namespace tidegate::session::testing

@@ -49,7 +49,7 @@ struct Options {
     Of connection{0, 0, 1'000, 500, 500'000, 1'000, 32 << 20, 0};
     Of principal{1'000, 20'000, 5'000, 2'000, 1'000'000, 1'000, 64 << 20, 64 << 20};
     Of tenant{50'000, 1'000'000, 100'000, 20'000, 4'000'000, 1'500, 256 << 20, 256 << 20};
-    std::size_t address_handshakes = 2'000;  ///< a second
+    std::size_t address_handshakes = 2'000;  ///< connections a second
     std::size_t address_openings = 4'096;    ///< at the same time
   } limits;
   bool websockets = true;  ///< false: every request is a plain one

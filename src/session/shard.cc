@@ -197,14 +197,16 @@ void Shard::open(Socket socket) {
   ErrorStatus ignored;
   const auto from = socket.remote_endpoint(ignored).address();
   auto opening = context_.limits.open(from, now());
-  if (!opening) {
+  // Whatever comes of it: a handshake of TLS costs more than all that follows.
+  auto over = context_.limits.handshake(from, now());
+  if (!opening || (over && context_.parts.credentials)) {
     context_.sockets.fetch_sub(1);
     return;
   }
   socket.set_option(net::ip::tcp::no_delay(true), ignored);
   const auto number = next_number();
-  connections_.emplace(
-      number, serve_http(*this, number, stream_over(std::move(socket)), {from, std::move(*opening)}));
+  connections_.emplace(number, serve_http(*this, number, stream_over(std::move(socket)),
+                                          {from, std::move(*opening), std::move(over)}));
 }
 
 Stream Shard::stream_over(Socket socket) const {
