@@ -18,6 +18,19 @@ class ReplaceTest : public HubTest {
     hub->replace(session, std::move(request));
     return commands_of<feed::SubscribeCommand>().back().subscription;
   }
+  /// Three bytes of a frame of the query `a` are written: of a snapshot's part, or of a change.
+  void half_write(SessionId session, bool part) {
+    if (part) {
+      const SubscriptionId wide = subscribe(session, "a", {}, "wide");
+      accept(wide);
+      read(session);
+      snapshot({wide}, 0, {",\"rows\":[\"secret\"]}"});
+    } else {
+      live(session, "a", {}, 1, "wide");
+      deliver(run(1, 1, {"secret"}));
+    }
+    take(session, 3);
+  }
 };
 
 TEST_F(ReplaceTest, what_is_queued_of_the_earlier_query_is_not_written) {
@@ -89,16 +102,7 @@ TEST_F(ReplaceTest, what_is_queued_of_others_is_written) {
 TEST_F(ReplaceTest, a_connection_with_half_a_frame_of_it_is_cut) {
   for (const bool part : {false, true}) {
     const SessionId session = hub->open({.v1 = true});
-    if (part) {
-      const SubscriptionId wide = subscribe(session, "a", {}, "wide");
-      accept(wide);
-      read(session);
-      snapshot({wide}, 0, {",\"rows\":[\"secret\"]}"});
-    } else {
-      live(session, "a", {}, 1, "wide");
-      deliver(run(1, 1, {"secret"}));
-    }
-    take(session, 3);
+    half_write(session, part);
     hub->send(session, "word");
     replace(session, "a", "narrow");
     EXPECT_TRUE(hub->outbox(session).empty());
@@ -127,16 +131,7 @@ TEST_F(ReplaceTest, trust_when_all_end_parts_of_snapshots_are_dropped_too) {
 TEST_F(ReplaceTest, trust_when_all_end_a_connection_with_half_a_frame_is_cut) {
   for (const bool part : {false, true}) {
     const SessionId session = hub->open({.v1 = true});
-    if (part) {
-      const SubscriptionId wide = subscribe(session, "a", {}, "wide");
-      accept(wide);
-      read(session);
-      snapshot({wide}, 0, {",\"rows\":[\"secret\"]}"});
-    } else {
-      live(session, "a", {}, 1, "wide");
-      deliver(run(1, 1, {"secret"}));
-    }
-    take(session, 3);
+    half_write(session, part);
     EXPECT_FALSE(hub->unsubscribe_all(session));
     hub->send(session, "token_expired");
     EXPECT_TRUE(hub->outbox(session).empty());

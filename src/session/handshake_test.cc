@@ -11,6 +11,15 @@ class HandshakeTest : public EdgeTest {
     auth.secret = std::string(32, 's');
     policy.open = mode == auth::Options::Mode::none;
   }
+  /// Tokens that are over long before their connections are; they are looked at often.
+  void start_with_a_long_grace() {
+    managed(auth::Options::Mode::jwt);
+    policy.open = true;
+    auth.grace = 3'600s;
+    options.ping_interval = 100ms;
+    start();
+    set_catalogue();
+  }
   std::string token(const std::string& tenant = "acme", std::int64_t seconds = 3'600) const {
     return auth::mint({"alice", tenant, unix_us(clock.wall()) / 1'000'000 + seconds}, auth);
   }
@@ -167,12 +176,7 @@ TEST_F(HandshakeTest, ATokenThatSoonExpiresIsToldOnceATokenAndInV1Alone) {
 }
 
 TEST_F(HandshakeTest, AfterAnExpiryDataStopsAndATokenWithinTheGraceGoesOn) {
-  managed(auth::Options::Mode::jwt);
-  policy.open = true;
-  auth.grace = 3'600s;
-  options.ping_interval = 100ms;
-  start();
-  set_catalogue();
+  start_with_a_long_grace();
   auto listener = connect({"json", "bearer." + token("acme", 7'200)});
   const std::string subscribe =
       R"({"op":"subscribe","hashId":"q","table":"orders","query":{"table":"orders"}})";
@@ -197,12 +201,7 @@ TEST_F(HandshakeTest, AfterAnExpiryDataStopsAndATokenWithinTheGraceGoesOn) {
 }
 
 TEST_F(HandshakeTest, TrustAfterAnExpiryTheRestOfAHalfSentFrameDoesNotCome) {
-  managed(auth::Options::Mode::jwt);
-  policy.open = true;
-  auth.grace = 3'600s;
-  options.ping_interval = 100ms;
-  start();
-  set_catalogue();
+  start_with_a_long_grace();
   RawPeer peer(edge->port(), 4'096);
   peer.upgrade("Sec-WebSocket-Protocol: tidegate.v1\r\nAuthorization: Bearer " + token("acme", 7'200) +
                "\r\n");
