@@ -109,6 +109,7 @@ TEST_F(RevocationTest, TrustAConnectionWithSomethingHalfSentIsReset) {
   std::size_t whole = 0;
   while (const auto frame = peer.next()) whole += frame->payload.size() > (1 << 20) ? 1 : 0;
   EXPECT_EQ(whole, 0u) << "the rest came after all";
+  EXPECT_TRUE(peer.was_reset()) << "what the kernel held came after all";
   wait_metric("tidegate_connections", 0);
   EXPECT_EQ(metric(R"(tidegate_connections_closed_total{code="4001"})"), 1);
 }

@@ -155,6 +155,8 @@ class RawPeer {
   std::size_t trickle(std::size_t bytes_max);
   /// Reads until the peer closes; true if it did.
   bool ended();
+  /// Of one that ended: by a reset, so that what the server's kernel still held is lost.
+  [[nodiscard]] bool was_reset() const { return reset_; }
   /// Sends no more (FIN).
   void finish() { ::shutdown(socket_, SHUT_WR); }
 
@@ -165,6 +167,7 @@ class RawPeer {
   void send_plain(std::string_view bytes) const;
   std::string take(std::size_t size);
   int socket_;
+  bool reset_ = false;
   std::mutex mutex_;                             // of the channel
   std::unique_ptr<transport::Channel> channel_;  // null: plain
   std::string read_;

@@ -1,5 +1,6 @@
 #include "session/testing.h"
 
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <thread>
@@ -266,6 +267,7 @@ bool RawPeer::fill(std::size_t bytes_max) {
     return got.step == Step::wants_more || read_.size() > before;
   }
   const auto size = ::recv(socket_, bytes, std::min(sizeof bytes, bytes_max), 0);
+  if (size < 0 && errno == ECONNRESET) reset_ = true;
   if (size > 0) read_.append(bytes, static_cast<std::size_t>(size));
   return size > 0;
 }
