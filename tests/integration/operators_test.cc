@@ -54,8 +54,10 @@ class Operators : public ::testing::Test {
     gateway->show_admin_token(kAdmin);
     return gateway;
   }
-  [[nodiscard]] std::string token(const std::string& subject) const {
-    Tidegate minted({"token", "--subject", subject, "--tenant", "acme", "--auth-secret-file", file("secret")},
+  /// `claims`: further ones, such as a `jti` of one's choice.
+  [[nodiscard]] std::string token(const std::string& subject, const std::string& claims = "{}") const {
+    Tidegate minted({"token", "--subject", subject, "--tenant", "acme", "--claims", claims,
+                     "--auth-secret-file", file("secret")},
                     {}, false);
     EXPECT_EQ(minted.process().wait(), 0) << minted.output();
     std::istringstream lines(minted.output());
@@ -76,6 +78,15 @@ class Operators : public ::testing::Test {
     client->send(kQuery);
     EXPECT_NE(client->wait_text_with(R"("op":"snapshot")"), "") << gateway.output();
     return client;
+  }
+  /// A row that comes from now on: those who go on get it, and who was shut out does not.
+  void expect_goes_on_alone(SeedClient& goes_on, const std::vector<SeedClient*>& shut_out) {
+    sql.exec("insert into orders values (50, 'after')");
+    EXPECT_NE(goes_on.wait_text_with("after"), "");
+    for (SeedClient* each : shut_out) {
+      EXPECT_EQ(each->wait_closed(), 4001);
+      for (const std::string& text : each->texts()) EXPECT_EQ(text.find("after"), std::string::npos) << text;
+    }
   }
   /// Of a handshake that is refused.
   static int status(const Tidegate& gateway, const std::string& bearer) {
@@ -202,6 +213,55 @@ TEST_F(Operators, trust_all_gateways_hear_of_a_revocation_and_later_ones_know_it
   third->wait_ready();
   EXPECT_EQ(status(*third, revoked), 401);
   EXPECT_TRUE(enter(*third, other)->wait_open());
+}
+
+TEST_F(Operators, trust_a_revoked_jti_ends_its_client_at_once_and_no_other_of_the_subject) {
+  setup();
+  const auto gateway = serve();
+  gateway->wait_ready();
+  const std::string revoked = token("ann", R"({"jti":"stolen"})");
+  const std::string other = token("ann", R"({"jti":"hers"})");
+  const auto thief = subscribed(*gateway, revoked);
+  const auto ann = subscribed(*gateway, other);
+  sql.exec("insert into orders values (2, 'before')");
+  for (const auto& each : {thief.get(), ann.get()}) ASSERT_NE(each->wait_text_with("before"), "");
+
+  const auto answer =
+      ask(*gateway, "POST", "/admin/revoke", R"({"jti":"stolen","until":)" + until(7'200) + "}");
+  EXPECT_EQ(answer.status, 200) << answer.body;
+  expect_goes_on_alone(*ann, {thief.get()});
+  EXPECT_EQ(status(*gateway, revoked), 401);
+  EXPECT_TRUE(enter(*gateway, other)->wait_open());
+}
+
+TEST_F(Operators, trust_a_revocation_that_another_program_writes_counts) {
+  rig::KafkaBroker broker;
+  const Words kafka{"--kafka", broker.brokers(), "--topic", name + ".diffs", "--slot", name};
+  setup(kafka);
+  Tidegate matcher(with({"match", "--database", url}, kafka));
+  const auto gateway = serve(kafka);
+  gateway->wait_ready();
+  const std::string stolen = token("ann", R"({"jti":"stolen"})");
+  const std::string gone = token("bob");
+  const auto thief = subscribed(*gateway, stolen);
+  const auto ann = subscribed(*gateway, token("ann", R"({"jti":"hers"})"));
+  const auto bob = subscribed(*gateway, gone);
+
+  // As docs/PROTOCOL.md says that any program may.
+  const std::string topic = name + ".diffs.revocations";
+  rig::KafkaProducer program(broker.brokers());
+  program.produce({topic, 0, "jti/stolen", R"({"jti":"stolen","until":)" + until(7'200) + "}", {}});
+  program.produce({topic,
+                   0,
+                   "subject/bob",
+                   R"({"subject":"bob","at":)" + until(0) + R"(,"until":)" + until(7'200) + "}",
+                   {}});
+  program.flush();
+  EXPECT_EQ(thief->wait_closed(), 4001) << gateway->output();
+  EXPECT_EQ(bob->wait_closed(), 4001) << gateway->output();
+  expect_goes_on_alone(*ann, {thief.get(), bob.get()});
+  for (const std::string& refused : {stolen, gone}) EXPECT_EQ(status(*gateway, refused), 401);
+  EXPECT_EQ(gateway->metric("tidegate_auth_revocations_unreadable_total"), 0);
 }
 
 }  // namespace
