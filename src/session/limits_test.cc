@@ -481,6 +481,7 @@ TEST_F(LimitsTest, TrustAPrincipalsAndATenantsMessagesAreCountedTogether) {
   }
   all[0]->client().send_text(R"({"op":"ping"})");
   all[0]->expect("principal_messages");
+  EXPECT_EQ(limited("principal_messages"), 1);
   for (int i = 0; i < 10; ++i) {
     all[2 + i % 2]->client().send_text(R"({"op":"ping"})");
     all[2 + i % 2]->expect("pong");
@@ -488,6 +489,7 @@ TEST_F(LimitsTest, TrustAPrincipalsAndATenantsMessagesAreCountedTogether) {
   auto third = enter("eve");
   third->client().send_text(R"({"op":"ping"})");
   third->expect("tenant_messages");
+  EXPECT_EQ(limited("tenant_messages"), 1);
   auto stranger = enter("eve", "globex");
   stranger->client().send_text(R"({"op":"ping"})");
   stranger->expect("pong");
@@ -526,6 +528,7 @@ TEST_F(LimitsTest, TrustSubscribesOfAPrincipalAndOfATenantAreCountedTogether) {
   for (int i = 0; i < 10; ++i)
     EXPECT_NE(ask(static_cast<std::size_t>(i % 2), i).find("ack"), std::string::npos);
   EXPECT_NE(ask(0, 10).find("principal_subscribes"), std::string::npos);
+  EXPECT_EQ(limited("principal_subscribes"), 1);
   for (int i = 0; i < 9; ++i)
     EXPECT_NE(ask(static_cast<std::size_t>(2 + i % 2), i).find("ack"), std::string::npos);
   all.push_back(enter("eve"));
