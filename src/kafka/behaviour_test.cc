@@ -59,6 +59,33 @@ TEST_F(KafkaMoves, APartitionThatMovesToAnotherBrokerIsAppendedToAndReadWithoutL
   }
 }
 
+TEST_F(KafkaMoves, ABrokerThatStandsStillHoldsUpNoPartitionOfAnother) {
+  rd_kafka_mock_topic_create(cluster_.get(), "two", 2, 1);
+  for (const int partition : {0, 1})
+    rd_kafka_mock_partition_set_leader(cluster_.get(), "two", partition, partition + 1);
+  Options options = options_for({"two"});
+  options.brokers = rd_kafka_mock_cluster_bootstraps(cluster_.get());
+  options.stalled_after = 1ms;  // so that both are asked for their ends all the time
+  const auto log = good(KafkaLog::open(options));
+  const auto appender = good(log->open_appender());
+  const auto reader = good(log->open_reader({{Partition(0), Offset(0)}, {Partition(1), Offset(0)}}));
+  const auto append_and_read = [&](int partition, int i) {
+    good(appender->append(record_of(Partition(partition), "k", std::to_string(i))));
+    const auto read = read_some(*reader, 1);
+    return read.size() == 1 && read[0].partition == Partition(partition) &&
+           read[0].value == std::to_string(i);
+  };
+  ASSERT_TRUE(append_and_read(0, 0));
+  ASSERT_TRUE(append_and_read(1, 0));
+  constexpr int kForEver = 3'600'000;
+  rd_kafka_mock_broker_set_rtt(cluster_.get(), 2, kForEver);
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 1; i < 200; ++i) {
+    ASSERT_TRUE(append_and_read(0, i)) << i;
+    ASSERT_LT(seconds_since(begin), 50) << i << ": librdkafka waits for a minute at least";
+  }
+}
+
 TEST(KafkaLimits, ARecordLargerThanAnyFetchIsReadAndTheRestGoesOn) {
   Options options = options_for({created_topic(1, {{"max.message.bytes", "30000000"}})});
   options.properties = {{"message.max.bytes", "30000000"}};

@@ -13,7 +13,8 @@
 namespace tidegate::kafka {
 
 /// librdkafka's simple consumer: partitions of one's choice into one queue, without a group and its
-/// coordinator. One thread uses it; `wake` is for any. Messages refer to it: it must outlive them.
+/// coordinator. One thread uses it; `wake` and `watermarks` are for any. Messages refer to it: it must
+/// outlive them.
 class Consumer {
  public:
   /// `extra` over what every consumer is.

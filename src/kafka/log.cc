@@ -3,6 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cassert>
+#include <condition_variable>
+#include <stop_token>
+#include <thread>
 #include <utility>
 
 #include "kafka/appender.h"
@@ -15,7 +19,7 @@ namespace tidegate::kafka {
 namespace {
 
 using namespace std::chrono_literals;
-constexpr auto kReachableFor = 1s;  // how long an answer to `reachable` holds
+constexpr auto kAskedEvery = 1s;  // whether a broker answers, which may take as long
 
 /// Reads single records for a bisection, and neighbours without starting anew.
 class Probe {
@@ -61,9 +65,21 @@ struct KafkaLog::State {
   Places places;
   std::unique_ptr<Consumer> consumer;  // for questions only
   std::mutex mutex;
-  // Guarded by mutex:
-  Status reached;
-  std::chrono::steady_clock::time_point asked;
+  Status reached;       // guarded by mutex; of the last question
+  std::jthread asking;  // last: it uses what is above
+
+  void ask(const std::stop_token& stop) {
+    std::mutex alone;  // there is nothing to wait for but time, or the end
+    std::unique_lock lock(alone);
+    std::condition_variable_any ending;
+    while (true) {
+      ending.wait_for(lock, stop, kAskedEvery, [] { return false; });
+      if (stop.stop_requested()) return;
+      Status now = answers(options, consumer->client(), kAskedEvery);
+      const std::lock_guard guard(mutex);
+      std::swap(reached, now);
+    }
+  }
 };
 
 KafkaLog::KafkaLog(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -90,7 +106,7 @@ Result<std::unique_ptr<KafkaLog>> KafkaLog::open(Options options) {
     state->places.add(topic, *count);
   }
   state->options = std::move(options);
-  state->asked = std::chrono::steady_clock::now();
+  state->asking = std::jthread([of = state.get()](const std::stop_token& stop) { of->ask(stop); });
   return std::unique_ptr<KafkaLog>(new KafkaLog(std::move(state)));
 }
 
@@ -138,11 +154,7 @@ Result<Offset> KafkaLog::seek(Partition partition, Generation generation, Lsn ls
 }
 
 Status KafkaLog::reachable() {
-  std::lock_guard lock(state_->mutex);
-  const auto now = std::chrono::steady_clock::now();
-  if (now - state_->asked < kReachableFor) return state_->reached;
-  state_->reached = answers(state_->options, state_->consumer->client(), kReachableFor);
-  state_->asked = std::chrono::steady_clock::now();
+  const std::lock_guard lock(state_->mutex);
   return state_->reached;
 }
 

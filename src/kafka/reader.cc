@@ -6,13 +6,14 @@
 #include <string>
 #include <utility>
 
+#include "kafka/aside.h"
 #include "kafka/headers.h"
 
 namespace tidegate::kafka {
 namespace {
 
 using namespace std::chrono_literals;
-constexpr auto kProbe = 300ms;               // how long a read asks whether a broker that was lost is back
+constexpr auto kProbe = 300ms;               // how long a broker is asked
 constexpr std::size_t kRecordsMax = 10'000;  // a batch's, so that tiny records don't make it endless
 
 /// Keeps a batch's messages, and the consumer that they refer to until they are gone.
@@ -38,6 +39,12 @@ KafkaReader::KafkaReader(Options options, Places places, std::shared_ptr<Consume
       consumer_(std::move(consumer)),
       counted_(std::chrono::steady_clock::now()) {}
 
+/// Else the consumer might end on the thread that asks, while the process ends.
+KafkaReader::~KafkaReader() {
+  if (counts_.valid()) counts_.wait_for(kProbe);
+  if (range_.valid()) range_.wait_for(kProbe);
+}
+
 Result<std::unique_ptr<log::Reader>> KafkaReader::open(const Options& options, const Places& places,
                                                        const std::vector<log::Start>& starts) {
   auto consumer = open_consumer(options);
@@ -61,7 +68,8 @@ Status KafkaReader::seek(log::Start start) {
   if (next_ && number(*next_) == start.partition) next_.reset();
   faults_.erase(start.partition);
   positions_[start.partition] = start.offset;
-  standings_[start.partition] = {start.offset, std::chrono::steady_clock::now()};
+  sought_ = std::chrono::steady_clock::now();
+  standings_[start.partition] = {start.offset, sought_};
   return consumer_->start(named->first, named->second, start.offset);
 }
 
@@ -154,14 +162,16 @@ std::optional<Partition> KafkaReader::number(const rd_kafka_message_t& message) 
   return places_.number(rd_kafka_topic_name(message.rkt), message.partition);
 }
 
+/// By the last answer. One of before a topic was sought again says nothing of whether it is gone.
 Status KafkaReader::count_partitions() {
-  const auto now = std::chrono::steady_clock::now();
-  if (now - counted_ < options_.partitions_checked_every) return {};
-  counted_ = now;
-  for (const Places::Topic& topic : places_.topics) {
-    const auto count = partition_count(options_, consumer_->client(), topic.name, kProbe);
+  ask_counts();
+  if (!is_there(counts_)) return {};
+  const auto counts = counts_.get();
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    const Places::Topic& topic = places_.topics[i];
+    const Result<std::int32_t>& count = counts[i];
     if (!count.ok() && count.error().fault == Fault::not_found) {
-      gone(topic, count.error());
+      if (sought_ <= counted_) gone(topic, count.error());
       continue;
     }
     if (!count.ok() || *count == topic.count) continue;  // what is out of reach shows elsewhere
@@ -170,6 +180,19 @@ Status KafkaReader::count_partitions() {
                              topic.name, *count, topic.count)};
   }
   return faults();
+}
+
+void KafkaReader::ask_counts() {
+  const auto now = std::chrono::steady_clock::now();
+  if (counts_.valid() || now - counted_ < options_.partitions_checked_every) return;
+  counted_ = now;
+  counts_ = aside([options = options_, topics = places_.topics, consumer = consumer_]() mutable {
+    std::vector<Result<std::int32_t>> counts;
+    for (const Places::Topic& topic : topics)
+      counts.push_back(partition_count(options, consumer->client(), topic.name, kProbe));
+    consumer.reset();  // before the answer is there: whose consumer it is, ends it
+    return counts;
+  });
 }
 
 /// Once a batch and run of one partition's records, not once a record.
@@ -188,9 +211,19 @@ void KafkaReader::note_reached(const log::Batch& batch) {
 }
 
 /// After a broker's restart librdkafka 2.0 sometimes fetches a partition no more, without a word
-/// (rust-rdkafka issue 597). One that has given nothing for a while is compared with its end; one a call, so
-/// that reading goes on.
+/// (rust-rdkafka issue 597). One that has given nothing for a while is compared with its end, unless it has
+/// moved since that was asked for.
 void KafkaReader::revive() {
+  if (!range_.valid()) return ask_end();
+  if (!is_there(range_)) return;
+  const auto range = range_.get();
+  const auto silent = standings_.find(silent_);
+  if (silent == standings_.end() || silent->second.since != looked_) return;
+  if (range.ok() && range->second > silent->second.reached) begin_anew();
+}
+
+/// Of who has been silent for longest; one at a time.
+void KafkaReader::ask_end() {
   const auto now = std::chrono::steady_clock::now();
   if (now - looked_ < options_.stalled_after / 10) return;
   looked_ = now;
@@ -198,11 +231,13 @@ void KafkaReader::revive() {
       std::min_element(standings_.begin(), standings_.end(),
                        [](const auto& a, const auto& b) { return a.second.since < b.second.since; });
   if (silent == standings_.end() || now - silent->second.since < options_.stalled_after) return;
-  auto& [partition, standing] = *silent;
-  standing.since = now;
-  const auto named = places_.named(partition);
-  const auto range = consumer_->watermarks(named->first, named->second, kProbe);
-  if (range.ok() && range->second > standing.reached) begin_anew();
+  silent_ = silent->first;
+  silent->second.since = now;
+  range_ = aside([named = *places_.named(silent_), consumer = consumer_]() mutable {
+    auto range = consumer->watermarks(named.first, named.second, kProbe);
+    consumer.reset();  // before the answer is there: whose consumer it is, ends it
+    return range;
+  });
 }
 
 /// Over a client of its own, since nothing is known of what ails the old one. Where that fails, it is tried
@@ -222,6 +257,7 @@ void KafkaReader::begin_anew() {
     const std::lock_guard lock(mutex_);
     consumer_.swap(consumer);
   }
+  (void)aside([old = std::move(consumer)]() mutable { old.reset(); });  // which may take seconds to end
   ++revived_;
 }
 

@@ -1,9 +1,12 @@
 #pragma once
 
+#include <chrono>
 #include <deque>
+#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "kafka/consumer.h"
@@ -13,11 +16,16 @@
 namespace tidegate::kafka {
 
 /// Follows partitions over a consumer of its own. Batches refer to librdkafka's messages and keep the
-/// consumer alive, so nothing is copied; the connection closes with the last of them.
+/// consumer alive, so nothing is copied; the connection closes with the last of them. What has to be asked of
+/// the brokers now and then is asked aside, and no record waits for it.
 class KafkaReader final : public log::Reader {
  public:
   static Result<std::unique_ptr<log::Reader>> open(const Options& options, const Places& places,
                                                    const std::vector<log::Start>& starts);
+  /// Waits for an answer that is due, and no longer.
+  ~KafkaReader() override;
+  KafkaReader(const KafkaReader&) = delete;
+  KafkaReader& operator=(const KafkaReader&) = delete;
 
   Result<log::Batch> read(std::chrono::milliseconds wait, std::size_t bytes_max) override;
   Status seek(log::Start start) override;
@@ -34,8 +42,10 @@ class KafkaReader final : public log::Reader {
  private:
   KafkaReader(Options options, Places places, std::shared_ptr<Consumer> consumer);
   Status count_partitions();
+  void ask_counts();
   void note_reached(const log::Batch& batch);
   void revive();
+  void ask_end();
   void begin_anew();
   void gone(const Places::Topic& topic, const Error& error);
   static Error lost(Partition partition, const Error& error);
@@ -51,7 +61,9 @@ class KafkaReader final : public log::Reader {
   Message next_;                           // did not fit the last batch
   std::map<Partition, Offset> positions_;  // what each will give next
   std::map<Partition, Error> faults_;      // until that partition is sought again
+  std::future<std::vector<Result<std::int32_t>>> counts_;  // each topic's, asked at counted_
   std::chrono::steady_clock::time_point counted_;
+  std::chrono::steady_clock::time_point sought_;
   /// What a partition has reached, an end without records included, and when that last moved or was looked
   /// at.
   struct Standing {
@@ -59,6 +71,8 @@ class KafkaReader final : public log::Reader {
     std::chrono::steady_clock::time_point since;
   };
   std::map<Partition, Standing> standings_;
+  std::future<Result<std::pair<Offset, Offset>>> range_;  // of silent_, asked at looked_
+  Partition silent_;
   std::chrono::steady_clock::time_point looked_{};
   std::size_t revived_ = 0;
 };

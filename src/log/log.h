@@ -127,7 +127,7 @@ class Log {
   /// that or a later generation, the end if there is none (rule 12). `lost` if records above `lsn` may have
   /// left the log.
   virtual Result<Offset> seek(Partition partition, Generation generation, Lsn lsn) = 0;
-  /// Whether the log can be reached now: for /readyz. Cheap, cached for a second.
+  /// Whether the log answered when it was asked last, a second or two ago: for /readyz. Never waits.
   virtual Status reachable() = 0;
 };
 
