@@ -52,6 +52,7 @@ Status Matching::start() {
       matcher::Parts{*stream_, *catalogue_, log_, registry_, process_.clock, process_.metrics},
       process_.settings.matcher);
   if (Status started = matcher_->start(); !started) return started;
+  started_ = true;
   const SourceIdentity& identity = stream_->identity();
   process_.logger.info(
       "matching", {{"system", identity.system}, {"database", identity.database}, {"slot", stream_->slot()}});
@@ -68,7 +69,7 @@ void Matching::stop() {
 }
 
 Status Matching::ready() const {
-  return matcher_ ? matcher_->ready() : Status(Error{Fault::unavailable, "starting"});
+  return started_ ? matcher_->ready() : Status(Error{Fault::unavailable, "starting"});
 }
 
 // ---- backend ----

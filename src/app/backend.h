@@ -51,6 +51,7 @@ class Matching {
   std::unique_ptr<source::ChangeStream> stream_;
   std::unique_ptr<source::CatalogueReader> catalogue_;
   std::unique_ptr<matcher::Matcher> matcher_;
+  std::atomic<bool> started_{false};  ///< `matcher_` may be asked by others
   std::thread thread_;
 };
 
