@@ -23,6 +23,7 @@ postgres::Options postgres_options(const config::Settings& settings) {
   options.spill_directory = settings.feed.spool_directory;
   options.silence_max = settings.postgres.silence_max;
   options.spill_bytes_max = settings.postgres.transaction_file_bytes_max;
+  options.reads_rows = settings.command != config::Command::match;  // its gateways do
   options.temporary_slot = !has_kafka(settings);  // rule 28: a durable one only where the log is, too
   return options;
 }

@@ -22,8 +22,9 @@ Status setup(Process process) {
     std::fflush(stdout);
   };
   if (settings.database_kind == config::Database::postgres) {
-    postgres::SetupOptions database{postgres_options(settings), settings.setup.tables, settings.setup.check,
-                                    settings.setup.keep_identity, settings.setup.role};
+    postgres::SetupOptions database{postgres_options(settings), settings.setup.tables,
+                                    settings.setup.check,       settings.setup.keep_identity,
+                                    settings.setup.role,        settings.setup.serve_role};
     if (Status done = postgres::setup(database, say); !done) return done;
   }
   if (has_kafka(settings)) {

@@ -295,6 +295,8 @@ TEST(OtherCommands, HaveTheirOwnFlags) {
   EXPECT_EQ(topics.setup.topic_replicas, 3);
   bad({"setup", "--kafka", "k:1", "--topic-partitions", "0"}, {"--topic-partitions:", "from 1 to"});
   EXPECT_TRUE(good({"setup", "--kafka", "k:1"}).database.empty());
+  EXPECT_EQ(good({"setup", "--kafka", "k:1", "--serve-role", "small"}).setup.serve_role, "small");
+  bad({"setup", "--database", kPostgres, "--serve-role", "small"}, {"--serve-role:", "--kafka"});
   bad({"setup"}, {"--database:", "type"});
   bad({"setup", "--database", "sqlite:x"}, {"no setup"});
   const Settings token =

@@ -298,6 +298,10 @@ Status setup(const GivenSettings& given, const Settings& settings) {
   if (settings.database_kind == Database::none && settings.kafka.brokers.empty()) {
     return fault("--database: setup needs one: type `--database postgres://user@host/database`");
   }
+  if (!settings.setup.serve_role.empty() && settings.kafka.brokers.empty()) {
+    return fault_of(given, "serve-role",
+                    "means nothing without --kafka: on one node serve does all, as --role");
+  }
   return {};
 }
 

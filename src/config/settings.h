@@ -44,6 +44,7 @@ struct Setup {
   bool check = false;                 ///< look, change nothing
   bool keep_identity = false;         ///< leave replica identities as they are
   std::string role;                   ///< of serve and match, whose rights are looked at; empty: none
+  std::string serve_role;             ///< of serve, where `role` is match's alone; empty: none
   std::int32_t topic_partitions = 8;  ///< of the diff topic, where setup makes it
   std::int32_t topic_replicas = 0;    ///< of each topic that setup makes; 0: the broker's default
 };

@@ -586,6 +586,11 @@ Section single_commands() {
             "said, "
             "with the GRANT to type.",
             [](auto& s) -> auto& { return s.setup.role; }),
+       text("serve-role", kSetup,
+            "Postgres, with Kafka: the role that serve runs as, where it is not match's, which `--role` is "
+            "then. "
+            "Each needs less than one for both.",
+            [](auto& s) -> auto& { return s.setup.serve_role; }),
        number(
            "topic-partitions", kSetup,
            "Kafka: of the diff topic, where setup makes it. They can't be changed without a new snapshot for "

@@ -18,7 +18,7 @@ Result<query::Catalogue> CatalogueSession::read() {
   const auto connection = connected();
   if (!connection) return connection.error();
   if (const Status there = check_publication(**connection, options_); !there) return there.error();
-  auto tables = describe_published(**connection, options_.publication);
+  auto tables = describe_published(**connection, options_.publication, options_.reads_rows);
   if (!tables) return tables.error();
   std::vector<std::shared_ptr<const query::TableSchema>> shared;
   for (TableDescription& found : *tables) {

@@ -28,6 +28,9 @@ struct Options {
   /// A temporary slot gets a random end and dies with its connection (rule 28). A durable one is made by
   /// `setup`, keeps WAL while nobody reads it, and survives restarts: only with a log that does too.
   bool temporary_slot = true;
+  /// Takes snapshots; false: the change stream alone, so that the role need not be let read any table, and
+  /// one that hides rows from it is no matter.
+  bool reads_rows = true;
   /// Lower-case letters, digits and `_`, at most 40 of them.
   std::string slot = "tidegate";
   /// Asked where the durable slot is not there: where it has been streamed from, if it has. Then it was

@@ -87,7 +87,7 @@ query::TableSchema merge(const Relation& relation, const std::optional<TableDesc
 }
 
 Status Relations::prime(Connection& connection) {
-  const auto tables = describe_published(connection, options_.publication);
+  const auto tables = describe_published(connection, options_.publication, options_.reads_rows);
   if (!tables) return tables.error();
   for (const TableDescription& found : *tables) {
     known_.emplace(found.table.relation, std::make_shared<const query::TableSchema>(found.table));
@@ -135,7 +135,8 @@ Result<Relations::Table> Relations::learn(const Relation& relation) {
     if (!opened) return opened.error();
     connection_.emplace(std::move(*opened));
   }
-  const auto current = describe_relation(*connection_, options_.publication, relation.id);
+  const auto current =
+      describe_relation(*connection_, options_.publication, relation.id, options_.reads_rows);
   if (!current) return current.error();
   std::vector<std::uint32_t> oids;
   for (const RelationColumn& column : relation.columns) oids.push_back(column.type);

@@ -14,16 +14,16 @@ constexpr const char* kTables =
     "pg_class c on c.relnamespace = n.oid and c.relname = p.tablename left join pg_roles r on r.rolname = $2 "
     "where p.pubname = $1 order by 1, 2";
 
-std::vector<MissingRight> rights_of_role(const std::vector<Cells>& rows, const std::string& role) {
+std::vector<MissingRight> rights_of_role(const std::vector<Cells>& rows, const std::string& role, Runs runs) {
   const std::string name = quote_name(role);
   std::vector<MissingRight> missing;
   if (rows.empty()) {
-    missing.push_back(
-        {"there is no role " + role, "CREATE ROLE " + name + " LOGIN REPLICATION PASSWORD '…'"});
+    missing.push_back({"there is no role " + role, fmt::format("CREATE ROLE {} LOGIN {}PASSWORD '…'", name,
+                                                               runs == Runs::serve ? "" : "REPLICATION ")});
     return missing;
   }
   if (rows[0][0] != "t") missing.push_back({role + " may not log in", "ALTER ROLE " + name + " LOGIN"});
-  if (rows[0][1] != "t")
+  if (rows[0][1] != "t" && runs != Runs::serve)
     missing.push_back({role + " may not read the change stream", "ALTER ROLE " + name + " REPLICATION"});
   return missing;
 }
@@ -31,11 +31,11 @@ std::vector<MissingRight> rights_of_role(const std::vector<Cells>& rows, const s
 }  // namespace
 
 Result<std::vector<MissingRight>> missing_rights(Connection& connection, const std::string& publication,
-                                                 const std::string& role) {
+                                                 const std::string& role, Runs runs) {
   const auto itself = connection.query(
       "select rolcanlogin, rolreplication or rolsuper from pg_roles where rolname = $1", {role});
   if (!itself) return itself.error();
-  std::vector<MissingRight> missing = rights_of_role(*itself, role);
+  std::vector<MissingRight> missing = rights_of_role(*itself, role, runs);
   const std::string name = quote_name(role);
   const auto database = connection.query(
       "select current_database(), coalesce((select has_database_privilege(oid, current_database(), "
@@ -47,6 +47,7 @@ Result<std::vector<MissingRight>> missing_rights(Connection& connection, const s
     missing.push_back({fmt::format("{} may not connect to the database {}", role, here),
                        fmt::format("GRANT CONNECT ON DATABASE {} TO {}", quote_name(here), name)});
   }
+  if (runs == Runs::match) return missing;
   const auto tables = connection.query(kTables, {publication, role});
   if (!tables) return tables.error();
   std::string schema;  // the last that was told of

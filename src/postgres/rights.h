@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -8,7 +9,14 @@
 
 namespace tidegate::postgres {
 
-/// A right that the role of `serve` and `match` lacks, in words, and what to type.
+/// What a role runs; each of these needs to log in and to CONNECT.
+enum class Runs : std::uint8_t {
+  both,   ///< `serve` and `match`, or `serve` on one node: all of it
+  match,  ///< reads the change stream, and no table
+  serve,  ///< with Kafka: takes snapshots of tables, and reads no stream
+};
+
+/// A right that such a role lacks, in words, and what to type.
 struct MissingRight {
   std::string missing;
   std::string statement;
@@ -18,7 +26,7 @@ struct MissingRight {
 /// read the change stream, to CONNECT, USAGE of schemas, SELECT of tables, BYPASSRLS where row security would
 /// hide rows from it. A role that does not exist lacks everything, itself first. Changes nothing.
 Result<std::vector<MissingRight>> missing_rights(Connection& connection, const std::string& publication,
-                                                 const std::string& role);
+                                                 const std::string& role, Runs runs);
 
 /// Whether the connection's own role has a right more than those: it is a superuser, may create in the
 /// database, or owns one of the tables.

@@ -50,7 +50,7 @@ class Preparation {
 
   Status run() {
     note(check_server(connection_, database_), "the server is fit: it is a primary with wal_level logical");
-    note(check_role(connection_), "the role may read the change stream");
+    if (!looks_for_others()) note(check_role(connection_), "the role may read the change stream");
     publication();
     ddl_trigger();
     tables();
@@ -155,13 +155,15 @@ class Preparation {
   }
 
   void tables() {
-    const auto found = describe_published(connection_, database_.publication);
+    const bool ours = !looks_for_others();
+    const auto found = describe_published(connection_, database_.publication, ours);
     if (!found) return wrong(found.error());
     std::size_t ready = 0;
     std::vector<std::string> refusals;
     for (const TableDescription& description : *found) {
       if (!options_.check) prepare(description);
-      const auto now = describe_relation(connection_, database_.publication, description.table.relation);
+      const auto now =
+          describe_relation(connection_, database_.publication, description.table.relation, ours);
       if (!now) return wrong(now.error());
       if (!*now) continue;
       const query::TableSchema& table = (*now)->table;
@@ -253,25 +255,35 @@ class Preparation {
 
   /// Never granted here: a right comes from a person, and so does a password.
   void rights() {
-    const bool named = !options_.role.empty();
-    if (!named) {
-      const auto more = has_more_rights(connection_, database_.publication);
-      if (!more) return wrong(more.error());
-      if (!*more) return;  // it is such a role itself, and was looked at
+    if (names_roles()) {
+      const bool apart = !options_.serve_role.empty();
+      look_at(options_.role, apart ? Runs::match : Runs::both,
+              apart ? "match needs" : "serve and match need");
+      return look_at(options_.serve_role, Runs::serve, "serve needs");
     }
-    const std::string role = named ? options_.role : "tidegate";
-    const auto missing = missing_rights(connection_, database_.publication, role);
+    const auto more = has_more_rights(connection_, database_.publication);
+    if (!more) return wrong(more.error());
+    if (!*more) return;  // it is such a role itself, and was looked at
+    const std::string role = "tidegate";
+    const auto missing = missing_rights(connection_, database_.publication, role, Runs::both);
     if (!missing) return wrong(missing.error());
-    if (named) {
-      for (const MissingRight& one : *missing) wrong({Fault::denied, one.missing + ": " + one.statement});
-      if (missing->empty()) say_("the role " + role + " has the rights that serve and match need");
-      return;
-    }
     if (missing->empty()) return;
     std::string statements;
     for (const MissingRight& one : *missing) statements += "\n  " + one.statement + ";";
     say_("serve and match need less than this role has; for one of their own, " + role +
-         " (another: --role NAME), type" + statements);
+         " (another: --role NAME" +
+         (database_.temporary_slot ? ")" : "; one for each, with less: --serve-role NAME as well)") +
+         ", type" + statements);
+  }
+  [[nodiscard]] bool names_roles() const { return !options_.role.empty() || !options_.serve_role.empty(); }
+  /// Our own rights are no matter then.
+  [[nodiscard]] bool looks_for_others() const { return options_.check && names_roles(); }
+  void look_at(const std::string& role, Runs runs, const std::string& need) {
+    if (role.empty()) return;
+    const auto missing = missing_rights(connection_, database_.publication, role, runs);
+    if (!missing) return wrong(missing.error());
+    for (const MissingRight& one : *missing) wrong({Fault::denied, one.missing + ": " + one.statement});
+    if (missing->empty()) say_("the role " + role + " has the rights that " + need);
   }
 
   const SetupOptions& options_;

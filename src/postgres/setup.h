@@ -20,8 +20,11 @@ struct SetupOptions {
   bool check = false;
   /// Leaves replica identities as they are, where they serve some queries at least.
   bool keep_identity = false;
-  /// That `serve` and `match` run as, where it is not the url's: its rights are looked at. Empty: none.
+  /// That `serve` and `match` run as (`match` alone, where there is a `serve_role`), where it is not the
+  /// url's: its rights are looked at. Empty: none.
   std::string role;
+  /// That `serve` runs as beside a `match` of another role. Empty: none.
+  std::string serve_role;
 };
 
 /// Prepares a database, or looks whether it is ready: publication, REPLICA IDENTITY FULL (an index that

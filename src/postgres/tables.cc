@@ -21,6 +21,7 @@ struct Surroundings {
   std::string provider;  // of the default collation
   std::string locale;
   std::string publication;
+  bool reads_rows = true;     // and so may do so
   bool whole_publish = true;  // insert, update, delete and truncate
   std::map<std::uint32_t, Narrowing> narrowed;
   std::map<std::uint32_t, std::string> partitioned;  // why a partitioned table can't be served
@@ -167,8 +168,8 @@ TableDescription table_of(const std::vector<const Cells*>& rows,
   const auto unfit = around.partitioned.find(table.relation);
   if (unfit != around.partitioned.end()) facts.partitions = unfit->second;
   facts.has_children = yes(first[kParent]) && !found.partitioned;
-  facts.row_security = yes(first[kRowSecurity]);
-  facts.readable = yes(first[kReadable]);
+  facts.row_security = around.reads_rows && yes(first[kRowSecurity]);
+  facts.readable = !around.reads_rows || yes(first[kReadable]);
   facts.role = around.role;
   facts.publication = around.publication;
   facts.whole_publish = around.whole_publish;
@@ -180,9 +181,10 @@ TableDescription table_of(const std::vector<const Cells*>& rows,
 
 Result<std::vector<TableDescription>> describe(Connection& connection, const std::string& publication,
                                                const std::string& condition,
-                                               const std::vector<std::string>& parameters) {
+                                               const std::vector<std::string>& parameters, bool reads_rows) {
   auto around = read_surroundings(connection, publication);
   if (!around) return around.error();
+  around->reads_rows = reads_rows;
   const auto rows =
       connection.query(kColumns + condition + " order by n.nspname, c.relname, a.attnum", parameters);
   if (!rows) return rows.error();
@@ -221,22 +223,22 @@ Result<std::optional<TableDescription>> only(Result<std::vector<TableDescription
 }  // namespace
 
 Result<std::vector<TableDescription>> describe_published(Connection& connection,
-                                                         const std::string& publication) {
+                                                         const std::string& publication, bool reads_rows) {
   return describe(connection, publication,
                   "(n.nspname, c.relname) in (select schemaname, tablename from pg_publication_tables "
                   "where pubname = $1)",
-                  {publication});
+                  {publication}, reads_rows);
 }
 
 Result<std::optional<TableDescription>> describe_relation(Connection& connection,
                                                           const std::string& publication,
-                                                          std::uint32_t relation) {
-  return only(describe(connection, publication, "c.oid = $1::oid", {std::to_string(relation)}));
+                                                          std::uint32_t relation, bool reads_rows) {
+  return only(describe(connection, publication, "c.oid = $1::oid", {std::to_string(relation)}, reads_rows));
 }
 
 Result<std::optional<TableDescription>> describe_table(Connection& connection, const std::string& publication,
                                                        const std::string& schema, const std::string& name) {
-  return only(describe(connection, publication, "n.nspname = $1 and c.relname = $2", {schema, name}));
+  return only(describe(connection, publication, "n.nspname = $1 and c.relname = $2", {schema, name}, true));
 }
 
 Result<SourceIdentity> read_identity(Connection& connection) {

@@ -20,12 +20,14 @@ struct TableDescription {
 };
 
 /// Every table of the publication. A publication narrower than whole rows (rule 8) refuses all its tables.
+/// `reads_rows`: what our role may not SELECT, or would be shown in part, is refused (see Options).
 Result<std::vector<TableDescription>> describe_published(Connection& connection,
-                                                         const std::string& publication);
+                                                         const std::string& publication,
+                                                         bool reads_rows = true);
 /// One table, published or not; nothing where it is gone.
 Result<std::optional<TableDescription>> describe_relation(Connection& connection,
                                                           const std::string& publication,
-                                                          std::uint32_t relation);
+                                                          std::uint32_t relation, bool reads_rows = true);
 Result<std::optional<TableDescription>> describe_table(Connection& connection, const std::string& publication,
                                                        const std::string& schema, const std::string& name);
 

@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <functional>
+
+#include "integration/not_ready.h"
 #include "integration/secrets.h"
 #include "integration/watcher.h"
 #include "rig/kafka.h"
@@ -165,6 +168,97 @@ TEST_F(SecureKafka, rows_and_changes_come_the_whole_way_with_exactly_the_rights_
   matcher.reset();
   broker->disallow("match", "Read", diffs());
   expect_said(run(as("match"), 1), {"lacks the operation Read"});
+}
+
+/// A role of Postgres for `match` and one for `serve`, beside their users of Kafka, each with the rights that
+/// `setup` names and none besides: of a database that PUBLIC may not connect to, a schema, row security.
+class SmallRoles : public SecureKafka {
+ protected:
+  SmallRoles() {
+    sql.exec("revoke connect on database " + name +
+             " from public; create schema sales; alter table orders set schema sales; "
+             "alter table sales.orders enable row level security");
+    allow();
+    run(as("setup", {"--tables", "sales.orders"}), 0);
+  }
+  [[nodiscard]] std::string role(const std::string& verb) const { return '"' + name + "_" + verb + '"'; }
+  /// As a user of Kafka and a role of Postgres.
+  [[nodiscard]] Words as_role(const std::string& verb) const {
+    Words words = as(verb);
+    *std::find(words.begin(), words.end(), url) = server->url_as(name + "_" + verb, name);
+    return words;
+  }
+  /// What `setup --check` says to type for them.
+  [[nodiscard]] Words needed(int expected) const {
+    return statements_of(
+        run(as("setup", {"--check", "--role", name + "_match", "--serve-role", name + "_serve"}), expected));
+  }
+  [[nodiscard]] std::string connect(const std::string& verb) const {
+    return "GRANT CONNECT ON DATABASE \"" + name + "\" TO " + role(verb);
+  }
+  /// `setup` and the command itself say so where a right is missing, and what to type.
+  void lacks(const std::string& verb, const std::string& revoke, const std::string& grant,
+             const std::function<void()>& look) const {
+    SCOPED_TRACE(revoke);
+    rig::Sql owner(url);
+    owner.exec(revoke);
+    EXPECT_EQ(needed(1), Words{grant}) << verb;
+    look();
+    owner.exec(grant);
+  }
+  void serve_lacks(const std::string& revoke, const std::string& grant, const Words& said) const {
+    lacks("serve", revoke, grant, [&] {
+      Tidegate gateway(as_role("serve"));
+      for (const std::string& part : said)
+        EXPECT_TRUE(gateway.process().wait_for_output(part)) << part << " is not in " << gateway.output();
+    });
+  }
+};
+
+TEST_F(SmallRoles, trust_match_and_serve_need_what_setup_says_to_type_and_all_of_it) {
+  const std::string match = role("match");
+  const std::string serve = role("serve");
+  const std::string usage = "GRANT USAGE ON SCHEMA \"sales\" TO " + serve;
+  const std::string select = "GRANT SELECT ON \"sales\".\"orders\" TO " + serve;
+  const std::string bypass = "ALTER ROLE " + serve + " BYPASSRLS";
+  const Words all{"CREATE ROLE " + match + " LOGIN REPLICATION PASSWORD '…'",
+                  connect("match"),
+                  "CREATE ROLE " + serve + " LOGIN PASSWORD '…'",
+                  connect("serve"),
+                  usage,
+                  select,
+                  bypass};
+  ASSERT_EQ(needed(1), all);
+  for (const std::string& one : all) sql.exec(one);
+  EXPECT_EQ(needed(0), Words());
+
+  const std::string database = "on database \"" + name + "\" from ";
+  const auto match_says = [&](const std::string& words) {
+    return [this, words] { expect_said(run(as_role("match"), 1), {words}); };
+  };
+  const std::string stream = "ALTER ROLE " + match + " REPLICATION";
+  lacks("match", "alter role " + match + " noreplication", stream, match_says(stream));
+  lacks("match", "revoke connect " + database + match, connect("match"), match_says("CONNECT privilege"));
+
+  Tidegate matcher(as_role("match"));
+  Tidegate gateway(as_role("serve"));
+  gateway.wait_ready();
+  client::Loop loop;
+  Watcher watcher(loop, gateway.port(), R"("sql":"select id, status from sales.orders")", "json");
+  ASSERT_TRUE(watcher.wait_whole()) << watcher.fault() << gateway.output() << matcher.output();
+  sql.exec("insert into sales.orders values (2, 'paid')");
+  EXPECT_TRUE(rig::eventually([&] { return watcher.rows().size() == 2; }))
+      << watcher.fault() << matcher.output();
+  // A definition that changes is looked up by both.
+  sql.exec("alter table sales.orders add note text; insert into sales.orders values (3, 'sent', 'x')");
+  EXPECT_TRUE(rig::eventually([&] { return watcher.rows().size() == 3; }))
+      << watcher.fault() << matcher.output();
+
+  serve_lacks("revoke connect " + database + serve, connect("serve"),
+              {"CONNECT privilege", "GRANT CONNECT ON DATABASE"});
+  serve_lacks("revoke usage on schema sales from " + serve, usage, {"GRANT USAGE ON SCHEMA"});
+  serve_lacks("revoke select on sales.orders from " + serve, select, {"GRANT SELECT ON"});
+  serve_lacks("alter role " + serve + " nobypassrls", bypass, {"BYPASSRLS"});
 }
 
 TEST_F(SecureKafka, revocations_need_no_more_than_the_rights_that_are_documented) {

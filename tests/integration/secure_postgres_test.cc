@@ -4,8 +4,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
-#include <sstream>
-
+#include "integration/not_ready.h"
 #include "integration/secrets.h"
 #include "integration/watcher.h"
 #include "rig/postgres.h"
@@ -177,16 +176,6 @@ TEST_F(SecurePostgres, a_server_without_tls_is_refused) {
   expect_waiting(
       serve("postgres://postgres@localhost:" + std::to_string(plain.port()) + "/postgres?" + verified()),
       {"does not support SSL", "ssl = on"});
-}
-
-/// What stands behind the last colon of each `NOT READY`.
-Words statements_of(const std::string& said) {
-  Words found;
-  std::istringstream lines(said);
-  for (std::string line; std::getline(lines, line);) {
-    if (line.starts_with("NOT READY: ")) found.push_back(line.substr(line.rfind(": ") + 2));
-  }
-  return found;
 }
 
 TEST_F(SecurePostgres, what_setup_says_to_type_is_what_the_role_needs_and_all_of_it) {

@@ -201,6 +201,18 @@ TEST_F(Setup, says_that_the_role_may_not_read_the_table) {
   expect_not_served(server->url_as(name, name), words);
 }
 
+TEST_F(Setup, whoever_likes_may_look_at_the_rights_of_another_role) {
+  ASSERT_EQ(setup(url).first, 0);
+  sql.exec("create role " + name + " login; create role " + name + "_small login replication");
+  const Words look{"--check", "--role", name + "_small"};
+  const auto [code, output] = setup(server->url_as(name, name), look);
+  EXPECT_EQ(code, 1) << output;
+  EXPECT_TRUE(says(output, "GRANT SELECT ON \"public\".\"orders\" TO \"" + name + "_small\"")) << output;
+  sql.exec("grant select on orders to " + name + "_small");
+  const auto [again, found] = setup(server->url_as(name, name), look);
+  EXPECT_EQ(again, 0) << found;
+}
+
 TEST_F(Setup, says_that_row_security_would_filter) {
   ASSERT_EQ(setup(url).first, 0);
   sql.exec("create role " + name + " login replication; grant select on orders to " + name +
