@@ -52,6 +52,11 @@ void Consumer::stop(const std::string& name, std::int32_t partition) {
   started_.erase(started);
 }
 
+bool Consumer::runs(const std::string& name, std::int32_t partition) const {
+  const auto started = started_.find({name, partition});
+  return started != started_.end() && started->second;
+}
+
 Message Consumer::next(std::chrono::milliseconds wait) {
   if (wait.count() > 0) rd_kafka_poll(client_.get(), 0);  // serves `failed`
   return Message(rd_kafka_consume_queue(queue_.get(), milliseconds(wait)));

@@ -27,6 +27,8 @@ class Consumer {
   Status start(const std::string& topic, std::int32_t partition, Offset offset);
   /// Follows it no more, and drops what was fetched ahead.
   void stop(const std::string& topic, std::int32_t partition);
+  /// It is being followed.
+  [[nodiscard]] bool runs(const std::string& topic, std::int32_t partition) const;
   /// A message or an event (`err` is set), or nothing within `wait` or when woken.
   Message next(std::chrono::milliseconds wait);
   /// Messages and events that were fetched ahead and not taken. Any thread.

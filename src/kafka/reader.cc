@@ -65,6 +65,11 @@ Status KafkaReader::seek(log::Start start) {
   if (start.offset < Offset(0)) {
     return Error{Fault::invalid, fmt::format("offset {} is below 0", start.offset.value())};
   }
+  // librdkafka's events don't say of which start they are: what it has yet to say of a position that is void
+  // would count for the new one.
+  if (faults_.contains(start.partition) && consumer_->runs(named->first, named->second)) {
+    if (Status status = begin_anew(); !status.ok()) return status;
+  }
   if (next_ && number(*next_) == start.partition) next_.reset();
   faults_.erase(start.partition);
   positions_[start.partition] = start.offset;
@@ -219,7 +224,7 @@ void KafkaReader::revive() {
   const auto range = range_.get();
   const auto silent = standings_.find(silent_);
   if (silent == standings_.end() || silent->second.since != looked_) return;
-  if (range.ok() && range->second > silent->second.reached) begin_anew();
+  if (range.ok() && range->second > silent->second.reached && begin_anew().ok()) ++revived_;
 }
 
 /// Of who has been silent for longest; one at a time.
@@ -240,14 +245,15 @@ void KafkaReader::ask_end() {
   });
 }
 
-/// Over a client of its own, since nothing is known of what ails the old one. Where that fails, it is tried
-/// again after the same time.
-void KafkaReader::begin_anew() {
+/// All whose position is not void, over a client of its own, since nothing is known of what ails the old one.
+/// Where that fails nothing has changed.
+Status KafkaReader::begin_anew() {
   auto fresh = open_consumer(options_);
-  if (!fresh.ok()) return;
+  if (!fresh.ok()) return fresh.error();
   for (const auto& [partition, position] : positions_) {
+    if (faults_.contains(partition)) continue;
     const auto named = places_.named(partition);
-    if (!(*fresh)->start(named->first, named->second, position).ok()) return;
+    if (Status status = (*fresh)->start(named->first, named->second, position); !status.ok()) return status;
     standings_[partition].since = std::chrono::steady_clock::now();
   }
   next_.reset();
@@ -258,7 +264,7 @@ void KafkaReader::begin_anew() {
     consumer_.swap(consumer);
   }
   (void)aside([old = std::move(consumer)]() mutable { old.reset(); });  // which may take seconds to end
-  ++revived_;
+  return {};
 }
 
 /// librdkafka itself says so half a minute later at the earliest (topic.metadata.propagation.max.ms).

@@ -46,7 +46,7 @@ class KafkaReader final : public log::Reader {
   void note_reached(const log::Batch& batch);
   void revive();
   void ask_end();
-  void begin_anew();
+  Status begin_anew();
   void gone(const Places::Topic& topic, const Error& error);
   static Error lost(Partition partition, const Error& error);
   bool take(Message message, std::size_t bytes_max, log::Batch& batch, std::vector<Message>& kept);
