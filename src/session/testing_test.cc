@@ -134,15 +134,17 @@ bool Listener::wait(Ready ready) {
 
 std::optional<std::string> Listener::opened() {
   EXPECT_TRUE(wait([this] { return subprotocol_ || failure_; }));
+  const std::lock_guard lock(mutex_);
   return subprotocol_;
 }
 
 std::string Listener::next() {
-  if (!wait([this] { return !messages_.empty() || failure_ || code_; }) || messages_.empty()) {
+  (void)wait([this] { return !messages_.empty() || failure_ || code_; });
+  const std::lock_guard lock(mutex_);
+  if (messages_.empty()) {
     ADD_FAILURE() << "no message; " << (failure_ ? failure_->message : "");
     return {};
   }
-  std::lock_guard lock(mutex_);
   std::string message = std::move(messages_.front());
   messages_.pop_front();
   return message;
@@ -155,11 +157,13 @@ void Listener::expect(std::string_view part) {
 
 std::uint16_t Listener::closed() {
   EXPECT_TRUE(wait([this] { return code_ || failure_; }));
+  const std::lock_guard lock(mutex_);
   return code_.value_or(0);
 }
 
 client::Failure Listener::failure() {
   EXPECT_TRUE(wait([this] { return failure_.has_value(); }));
+  const std::lock_guard lock(mutex_);
   return failure_.value_or(client::Failure{});
 }
 
