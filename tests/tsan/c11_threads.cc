@@ -46,6 +46,10 @@ int thrd_create(thrd_t* thread, thrd_start_t function, void* argument) {
   if (error == 0) (void)beginning.release();  // the thread's
   return told(error);
 }
+void call_once(once_flag* flag, void (*function)()) {
+  static_assert(sizeof(once_flag) == sizeof(pthread_once_t));
+  pthread_once(reinterpret_cast<pthread_once_t*>(flag), function);
+}
 int thrd_join(thrd_t thread, int* result) {
   void* raw = nullptr;
   const int error = pthread_join(thread, &raw);
