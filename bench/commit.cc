@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 constexpr int kQueries = 100;
 constexpr int kRowsEach = 10;
 constexpr int kWriters = 2;
-constexpr int kWarmSeconds = 6;
+constexpr int kWarmSeconds = 15;
 
 struct Settings {
   int rounds = 3;
@@ -171,6 +171,9 @@ void by_way_of_kafka(const Settings& settings) {
   const kafka::Options bare = bare_topic(*deployed.broker);
   // A fresh broker is slow at first: its code is not compiled yet.
   (void)steady_appends(bare, static_cast<std::size_t>(kWarmSeconds * settings.commits), settings.commits);
+  Settings warming = settings;
+  warming.seconds = kWarmSeconds;
+  (void)measure(deployed, warming);
   std::vector<Round> of_ours, of_kafka;
   std::string stages;
   std::vector<double> apart;

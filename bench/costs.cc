@@ -54,7 +54,7 @@ struct Deployment {
     return {verb, "--database", url, "--kafka", broker.brokers(), "--topic", "shop.diffs", "--slot", "shop"};
   }
   rig::PostgresServer server;
-  rig::KafkaBroker broker;
+  rig::KafkaBroker broker({}, rig::KafkaBroker::Jvm::as_shipped);
   std::string url;
   std::unique_ptr<rig::Tidegate> matcher, first, second;
 };

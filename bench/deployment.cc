@@ -13,7 +13,9 @@ Deployment::Deployment(const std::string& sql, bool with_kafka, const rig::Postg
                        const Words& more)
     : server(settings), url(server.create_database("shop")) {
   rig::Sql(url).exec(sql);
-  if (with_kafka) broker = std::make_unique<rig::KafkaBroker>();
+  if (with_kafka)
+    broker =
+        std::make_unique<rig::KafkaBroker>(rig::KafkaBroker::Settings(), rig::KafkaBroker::Jvm::as_shipped);
   rig::Tidegate setup(command("setup"), {}, false);
   if (setup.process().wait(60s) != 0) end(setup.output());
   if (with_kafka) matcher = std::make_unique<rig::Tidegate>(command("match"));

@@ -114,7 +114,7 @@ int main(int argc, char** argv) {
   using namespace tidegate;
   const std::size_t count = argc > 1 ? std::strtoul(argv[1], nullptr, 10) : 1000;
   const int a_second = argc > 2 ? std::atoi(argv[2]) : 100;
-  rig::KafkaBroker broker;
+  rig::KafkaBroker broker({}, rig::KafkaBroker::Jvm::as_shipped);
   kafka::Options options;
   options.brokers = broker.brokers();
   options.topics = {"latency"};

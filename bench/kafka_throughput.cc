@@ -200,7 +200,7 @@ int main(int argc, char** argv) {
       {{"--records", &load.records}, {"--rounds", &load.rounds}, {"--bytes", &load.bytes}});
   std::vector<std::string> values;
   for (int i = 0; i < load.records; ++i) values.push_back(value_of(i, load.bytes));
-  rig::KafkaBroker broker;
+  rig::KafkaBroker broker({}, rig::KafkaBroker::Jvm::as_shipped);
   fmt::print("{} records of {} bytes, {} rounds; CPU µs a record of this process, records a second\n",
              load.records, load.bytes, load.rounds);
   fmt::print("{:>10} {:>5} {:7} {:>9} {:>9} {:>6} {:>11} {:>11}\n", "partitions", "codec", "", "ours", "bare",

@@ -77,7 +77,7 @@ Result round(rig::KafkaBroker& broker, const Settings& settings, bool stalling) 
 }
 
 void run(const Settings& settings) {
-  rig::KafkaBroker broker;
+  rig::KafkaBroker broker({}, rig::KafkaBroker::Jvm::as_shipped);
   std::vector<Result> with, without;
   std::vector<double> quotients;
   for (int i = 0; i < settings.rounds; ++i) {

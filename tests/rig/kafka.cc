@@ -195,9 +195,10 @@ std::string jar_directory() {
 
 }  // namespace
 
-KafkaBroker::KafkaBroker(Settings settings) : KafkaBroker(Guard(), std::move(settings)) {}
+KafkaBroker::KafkaBroker(Settings settings, Jvm jvm) : KafkaBroker(Guard(), std::move(settings), jvm) {}
 
-KafkaBroker::KafkaBroker(Guard guard, Settings settings) : lib_(jar_directory()), guard_(std::move(guard)) {
+KafkaBroker::KafkaBroker(Guard guard, Settings settings, Jvm jvm)
+    : lib_(jar_directory()), guard_(std::move(guard)), jvm_(jvm) {
   if (!guard_.users.empty()) {
     const std::string key_store = directory_.path() + "/key_store.pem";
     write_key_store(key_store, guard_);
@@ -265,11 +266,15 @@ void KafkaBroker::launch() {
                           "log4j.appender.out=org.apache.log4j.ConsoleAppender\n"
                           "log4j.appender.out.layout=org.apache.log4j.PatternLayout\n"
                           "log4j.appender.out.layout.ConversionPattern=[%d] %p %m (%c)%n\n";
-  process_ = std::make_unique<Process>(
-      std::vector<std::string>{"java", "-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-                               "-Dlog4j.configuration=file:" + log4j, "-cp", lib_ + "/*", "kafka.Kafka",
-                               directory_.path() + "/server.properties"},
-      directory_.path() + "/broker.log");
+  std::vector<std::string> command{"java"};
+  const std::vector<std::string> of_jvm =
+      jvm_ == Jvm::quick
+          ? std::vector<std::string>{"-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"}
+          : std::vector<std::string>{"-Xms1g", "-Xmx1g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"};
+  command.insert(command.end(), of_jvm.begin(), of_jvm.end());
+  command.insert(command.end(), {"-Dlog4j.configuration=file:" + log4j, "-cp", lib_ + "/*", "kafka.Kafka",
+                                 directory_.path() + "/server.properties"});
+  process_ = std::make_unique<Process>(std::move(command), directory_.path() + "/broker.log");
 }
 
 void KafkaBroker::wait_until_it_answers() {

@@ -21,7 +21,11 @@ class KafkaBroker {
  public:
   /// Lines of server.properties, which win over the rig's.
   using Settings = std::vector<std::pair<std::string, std::string>>;
-  explicit KafkaBroker(Settings settings = {});
+  enum class Jvm : std::uint8_t {
+    quick,       ///< to start: little memory, and code that is compiled once
+    as_shipped,  ///< as Kafka's own script has it, for who measures
+  };
+  explicit KafkaBroker(Settings settings = {}, Jvm jvm = Jvm::quick);
   /// A door that demands TLS and SCRAM-SHA-512 of whoever comes in, beside the rig's own, which stays open to
   /// everybody. Files of PEM; names and passwords.
   struct Guard {
@@ -29,7 +33,7 @@ class KafkaBroker {
     std::string key_file;
     Settings users;
   };
-  KafkaBroker(Guard guard, Settings settings);
+  KafkaBroker(Guard guard, Settings settings, Jvm jvm = Jvm::quick);
   /// One more broker of the cluster whose node 1 is `first`, without a controller of its own: `first` is to
   /// be there before it and longer. Waits until the cluster has `node` brokers.
   static std::unique_ptr<KafkaBroker> beside(const KafkaBroker& first, int node,
@@ -89,6 +93,7 @@ class KafkaBroker {
   Port controller_port_;
   Port guarded_port_;
   Guard guard_;
+  Jvm jvm_ = Jvm::quick;
   std::unique_ptr<Process> process_;
 };
 
