@@ -17,7 +17,7 @@ namespace tidegate::bench {
 /// What a server is to carry.
 struct Load {
   int sessions = 0;
-  int queries = 1;    ///< each has as many of the sessions, and every so manieth record
+  int queries = 1;    ///< the sessions are spread over them; records go to one after the other
   int a_second = 0;   ///< records; 0: as fast as it takes
   int payload = 128;  ///< bytes
   bool tls = false;

@@ -42,6 +42,12 @@ class Operators : public ::testing::Test {
     ASSERT_EQ(program.process().wait(), 0) << program.output();
   }
   [[nodiscard]] std::string file(const std::string& of) const { return directory.path() + "/" + of; }
+  /// What each command needs to be told then.
+  Words set_up_over(const rig::KafkaBroker& broker) {
+    Words kafka{"--kafka", broker.brokers(), "--topic", name + ".diffs", "--slot", name};
+    setup(kafka);
+    return kafka;
+  }
   static Words with(Words words, const Words& more) {
     words.insert(words.end(), more.begin(), more.end());
     return words;
@@ -183,8 +189,7 @@ TEST_F(Operators, trust_a_revoked_token_is_shut_out_at_once_and_over_a_restart) 
 
 TEST_F(Operators, trust_all_gateways_hear_of_a_revocation_and_later_ones_know_it) {
   rig::KafkaBroker broker;
-  const Words kafka{"--kafka", broker.brokers(), "--topic", name + ".diffs", "--slot", name};
-  setup(kafka);
+  const Words kafka = set_up_over(broker);
   Tidegate matcher(with({"match", "--database", url}, kafka));
   const auto first = serve(kafka);
   const auto second = serve(kafka);
@@ -236,8 +241,7 @@ TEST_F(Operators, trust_a_revoked_jti_ends_its_client_at_once_and_no_other_of_th
 
 TEST_F(Operators, trust_a_revocation_that_another_program_writes_counts) {
   rig::KafkaBroker broker;
-  const Words kafka{"--kafka", broker.brokers(), "--topic", name + ".diffs", "--slot", name};
-  setup(kafka);
+  const Words kafka = set_up_over(broker);
   Tidegate matcher(with({"match", "--database", url}, kafka));
   const auto gateway = serve(kafka);
   gateway->wait_ready();
